@@ -1,0 +1,184 @@
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+
+use crate::blob::BlobStore;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The store does not answer.
+    Unavailable,
+    /// The store is full.
+    OutOfSpace,
+}
+
+/// Decides which calls of a [`FaultyStore`] fail. Each request counts as one call, so does each part of an upload.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Mutex<Plan>>);
+
+#[derive(Debug, Default)]
+struct Plan {
+    calls: u64,
+    failing: Failing,
+}
+
+#[derive(Debug, Default)]
+enum Failing {
+    #[default]
+    None,
+    Call(u64, Fault),
+    All(Fault),
+}
+
+impl Faults {
+    /// Lets the `n`-th call from now on fail; 1 is the next.
+    pub fn fail_call(&self, n: u64, fault: Fault) {
+        self.change(|plan| plan.failing = Failing::Call(plan.calls + n, fault));
+    }
+
+    /// Lets all calls fail.
+    pub fn fail_all(&self, fault: Fault) {
+        self.change(|plan| plan.failing = Failing::All(fault));
+    }
+
+    /// Lets all calls pass.
+    pub fn clear(&self) {
+        self.change(|plan| plan.failing = Failing::None);
+    }
+
+    /// How many calls there were so far.
+    pub fn calls(&self) -> u64 {
+        self.change(|plan| plan.calls)
+    }
+
+    fn pass(&self) -> Result<()> {
+        let fault = self.change(|plan| {
+            plan.calls += 1;
+            match plan.failing {
+                Failing::Call(n, fault) if n == plan.calls => Some(fault),
+                Failing::All(fault) => Some(fault),
+                _ => None,
+            }
+        });
+        fault.map_or(Ok(()), |fault| {
+            let kind = match fault {
+                Fault::Unavailable => io::ErrorKind::ConnectionRefused,
+                Fault::OutOfSpace => io::ErrorKind::StorageFull,
+            };
+            Err(Error::Generic { store: "FaultyStore", source: Box::new(io::Error::from(kind)) })
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Plan) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An object store that fails on command.
+#[derive(Debug)]
+pub struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    faults: Faults,
+}
+
+impl FaultyStore {
+    /// Passes its calls to `inner` as long as `faults` lets them.
+    pub fn new(inner: Arc<dyn ObjectStore>, faults: Faults) -> Self {
+        Self { inner, faults }
+    }
+}
+
+impl BlobStore {
+    /// The same objects, behind a [`FaultyStore`].
+    #[must_use]
+    pub fn with_faults(&self, faults: &Faults) -> Self {
+        Self::new(Arc::new(FaultyStore::new(Arc::clone(self.inner()), faults.clone())))
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultyStore({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.faults.pass()?;
+        self.inner.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.faults.pass()?;
+        let inner = self.inner.put_multipart_opts(location, options).await?;
+        Ok(Box::new(FaultyUpload { inner, faults: self.faults.clone() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.faults.pass()?;
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.faults.pass() {
+            Ok(()) => self.inner.delete_stream(locations),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.faults.pass() {
+            Ok(()) => self.inner.list(prefix),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.faults.pass()?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.faults.pass()?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct FaultyUpload {
+    inner: Box<dyn MultipartUpload>,
+    faults: Faults,
+}
+
+#[async_trait]
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, part: PutPayload) -> UploadPart {
+        match self.faults.pass() {
+            Ok(()) => self.inner.put_part(part),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.faults.pass()?;
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
