@@ -1,0 +1,34 @@
+//! The database's history, the same for `SQLite` and `PostgreSQL`.
+//!
+//! Forward only; a released migration is never edited. Each runs in a transaction on both databases.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+
+mod m20261122_000001_first_slice;
+
+/// Runs the migrations in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_first_slice::Migration)]
+    }
+}
+
+/// Brings the database up to date. Several servers may start together: on `PostgreSQL` an advisory lock, on
+/// `SQLite` the single writer keeps them apart.
+pub async fn migrate(connection: &sea_orm_migration::sea_orm::DatabaseConnection) -> Result<(), DbErr> {
+    use sea_orm_migration::sea_orm::TransactionTrait as _;
+    // "counterw" as a number; held until the guard transaction ends.
+    const LOCK: i64 = 0x636f_756e_7465_7277;
+    if connection.get_database_backend() != DbBackend::Postgres {
+        return Migrator::up(connection, None).await;
+    }
+    let guard = connection.begin().await?;
+    guard.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
+    Migrator::up(connection, None).await?;
+    guard.commit().await
+}
