@@ -1,0 +1,29 @@
+//! Bytes in the object store, as rows.
+//!
+//! `pending → live → doomed → gone`. A key is made once and never used again, so nothing brings back what was removed.
+
+mod collect;
+mod commands;
+mod references;
+#[cfg(test)]
+mod tests;
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+pub use self::collect::{
+    Candidate, Cursor, Doom, candidates, doom, due_for_sweep, forget, revive, sweep_failed,
+};
+pub use self::commands::{begin, complete, touch};
+pub use crate::entity::blob::Model as Blob;
+
+/// Where a blob stands between its first byte and its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum BlobState {
+    /// Announced; bytes may be on their way.
+    Pending,
+    /// Whole and referable.
+    Live,
+    /// Unreachable; the bytes go when the grace is over.
+    Doomed,
+}

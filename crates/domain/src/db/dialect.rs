@@ -1,0 +1,49 @@
+//! The only place that asks which database it is.
+
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+
+/// `SQLite` busy, locked, I/O error, full, cannot open; with extended codes for busy snapshots.
+pub(super) const PASSING_ERRORS: &[&str] = &["5", "6", "10", "13", "14", "261", "517", "778", "4874"];
+
+/// `PostgreSQL` classes: connection, transaction rollback, insufficient resources, operator intervention.
+pub(super) const PASSING_CLASSES: &[&str] = &["08", "40", "53", "57", "58"];
+
+/// A raw statement. Both databases take `$1`-style placeholders.
+pub(crate) fn statement(
+    connection: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
+}
+
+/// Ends a `SELECT` so that two transactions never pick the same row, and neither waits for the other. `SQLite` has
+/// no such clause and needs none: its one writer is alone.
+pub(crate) fn skip_locked(connection: &impl ConnectionTrait) -> &'static str {
+    match connection.get_database_backend() {
+        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
+        _ => "",
+    }
+}
+
+/// `$first, $second, …` for the `count` values that follow the first `before` ones of a statement.
+pub(crate) fn placeholders(before: usize, count: usize) -> String {
+    (before + 1..=before + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A string as it compares and sorts by its bytes, whatever the database's locale.
+pub(crate) fn bytewise(backend: DbBackend, text: Expr) -> Expr {
+    match backend {
+        DbBackend::Postgres => Expr::cust_with_expr(r#"$1 COLLATE "C""#, text),
+        _ => text,
+    }
+}
+
+/// A regular expression occurs in `text`; each database takes its own dialect.
+pub(crate) fn matches(backend: DbBackend, text: Expr, rust: &str, postgres: &str) -> Expr {
+    match backend {
+        DbBackend::Postgres => text.binary(BinOper::Custom("~"), postgres),
+        _ => text.binary(BinOper::Custom("REGEXP"), rust),
+    }
+}

@@ -1,0 +1,162 @@
+//! The only door to the database.
+//!
+//! Reading goes through [`Db`] or an open [`WriteTx`] (both are a [`Source`]); writing only through
+//! [`Db::begin_write`]. While a transaction is open there is no object I/O, no HTTP and no second connection.
+
+mod connect;
+pub(crate) mod dialect;
+pub(crate) mod page;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sea_orm::sqlx::Error as SqlxError;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::sync::Notify;
+
+use crate::clock::{Env, Timestamp};
+use crate::error::{Error, Result};
+
+pub use self::page::Page;
+
+/// Pools, clock and random source of one process.
+#[derive(Clone, Debug)]
+pub struct Db {
+    readers: DatabaseConnection,
+    writer: DatabaseConnection,
+    env: Env,
+    jobs_added: Arc<Notify>,
+}
+
+/// What a query may read from: the pool, or the transaction it runs in.
+pub trait Source: Sync {
+    /// sea-orm's side of it.
+    type Connection: ConnectionTrait;
+    /// The connection to run statements on.
+    fn connection(&self) -> &Self::Connection;
+}
+
+impl Source for Db {
+    type Connection = DatabaseConnection;
+    fn connection(&self) -> &DatabaseConnection {
+        &self.readers
+    }
+}
+
+impl Source for WriteTx {
+    type Connection = DatabaseTransaction;
+    fn connection(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+}
+
+impl Db {
+    /// Opens a transaction that may write. `SQLite` takes its one write lock here, so it can only be busy here.
+    pub async fn begin_write(&self) -> Result<WriteTx> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = self.writer.begin_with_options(options).await?;
+        let (env, now) = (self.env.clone(), self.env.now());
+        Ok(WriteTx { tx, env, now, jobs_added: self.jobs_added.clone(), adds_jobs: AtomicBool::new(false) })
+    }
+
+    /// Clock and random source.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The current moment.
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// Told after each commit that enqueued a job. A hint only; the queue's table is the truth.
+    pub fn jobs_added(&self) -> &Notify {
+        &self.jobs_added
+    }
+
+    /// Answers when the database does.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.readers.ping().await?)
+    }
+
+    /// The pool that may write, for the migrator.
+    pub fn migration_connection(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+}
+
+/// A transaction. Verbs borrow it; [`WriteTx::commit`] consumes it; dropping it rolls back.
+#[must_use = "a transaction that is not committed is rolled back"]
+#[derive(Debug)]
+pub struct WriteTx {
+    tx: DatabaseTransaction,
+    env: Env,
+    now: Timestamp,
+    jobs_added: Arc<Notify>,
+    adds_jobs: AtomicBool,
+}
+
+impl WriteTx {
+    /// The moment at which everything in this transaction happens.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Clock and random source.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Lets the commit wake the worker.
+    pub(crate) fn adds_job(&self) {
+        self.adds_jobs.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes it last.
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await?;
+        if self.adds_jobs.into_inner() {
+            self.jobs_added.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+            return Self::Conflict { reason: "someone else wrote the same name at the same time".to_owned() };
+        }
+        if passes(&error) { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+/// Whether the same statement may succeed later: the database is away, busy, full, or chose us as a victim.
+fn passes(error: &DbErr) -> bool {
+    let runtime = match error {
+        DbErr::ConnectionAcquire(_) => return true,
+        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
+        _ => return false,
+    };
+    let RuntimeErr::SqlxError(error) = runtime else { return false };
+    match &**error {
+        SqlxError::Database(database) => database.code().is_some_and(|code| {
+            let code = code.as_ref();
+            dialect::PASSING_ERRORS.iter().any(|passing| code == *passing)
+                || dialect::PASSING_CLASSES.iter().any(|class| code.len() == 5 && code.starts_with(class))
+        }),
+        SqlxError::Io(_)
+        | SqlxError::Tls(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => true,
+        _ => false,
+    }
+}

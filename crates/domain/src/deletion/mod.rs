@@ -1,0 +1,24 @@
+//! Deleting, archiving and restoring runs.
+
+mod commands;
+mod purge;
+#[cfg(test)]
+mod purge_tests;
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+pub use self::commands::{Retention, archive, delete, delete_archived, restore, unarchive};
+pub use self::purge::{Purge, purge, purge_step};
+pub use crate::entity::deletion::Model as Deletion;
+
+/// What became of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum DeletionState {
+    /// In the trash until the deadline.
+    Pending,
+    /// Undone.
+    Restored,
+    /// The rows are gone; the bytes follow by collection.
+    Purged,
+}

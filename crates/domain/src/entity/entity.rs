@@ -1,0 +1,28 @@
+//! A name that owns projects.
+
+use sea_orm::entity::prelude::*;
+
+use crate::account::EntityKind;
+use crate::clock::Timestamp;
+use crate::id::EntityId;
+
+/// A name that owns projects.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "entity")]
+pub struct Model {
+    /// Storage id.
+    #[sea_orm(primary_key)]
+    pub id: EntityId,
+    /// Unique; part of every URL.
+    pub name: String,
+    /// Whose name it is.
+    pub kind: EntityKind,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// No joins are declared; queries name their own.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

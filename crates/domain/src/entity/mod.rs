@@ -1,0 +1,19 @@
+//! The tables, one file each. Private: outside this crate nobody writes except through verbs.
+
+#![expect(unreachable_pub, reason = "sea-orm's derives want public items; the module itself is private")]
+
+pub(crate) mod api_key;
+pub(crate) mod blob;
+pub(crate) mod deletion;
+pub(crate) mod entity;
+pub(crate) mod history_chunk;
+pub(crate) mod history_stream;
+pub(crate) mod job;
+pub(crate) mod project;
+pub(crate) mod run;
+pub(crate) mod run_document;
+pub(crate) mod run_file;
+pub(crate) mod run_value;
+pub(crate) mod schedule;
+pub(crate) mod secret;
+pub(crate) mod user;

@@ -1,0 +1,33 @@
+//! A project within an entity.
+
+use sea_orm::entity::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::id::{EntityId, ProjectId};
+
+/// A project within an entity.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "project")]
+pub struct Model {
+    /// Storage id.
+    #[sea_orm(primary_key)]
+    pub id: ProjectId,
+    /// Its owner.
+    pub entity_id: EntityId,
+    /// Unique in its entity; case matters.
+    pub name: String,
+    /// As its owner wrote it.
+    pub description: Option<String>,
+    /// How many runs were ever created in it; numbers invented display names.
+    pub run_counter: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// No joins are declared; queries name their own.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,26 @@
+//! The documents of a run, byte for byte as the client sent them.
+
+use sea_orm::entity::prelude::*;
+
+use crate::id::RunId;
+
+/// The documents of a run, byte for byte as the client sent them.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "run_document")]
+pub struct Model {
+    /// Its run.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub run_id: RunId,
+    /// JSON.
+    pub config: Option<String>,
+    /// JSON, with bare `NaN` and `Infinity` where they were logged.
+    pub summary: Option<String>,
+    /// The latest event line.
+    pub system_metrics: Option<String>,
+}
+
+/// No joins are declared; queries name their own.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

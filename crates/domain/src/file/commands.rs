@@ -1,0 +1,86 @@
+//! Storing and deleting files. The bytes themselves travel between these verbs, outside any transaction.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, Set};
+
+use counterweight_storage::{Md5Digest, ObjectKey};
+
+use super::FileName;
+use crate::account::Caller;
+use crate::blob;
+use crate::db::{Db, Source, WriteTx};
+use crate::entity::run_file::{self, Column};
+use crate::error::{Error, Result};
+use crate::id::{BlobId, FileId, ProjectId, RunId};
+use crate::run;
+
+/// Announces bytes for a run's file, under a key that was never used before. If they never arrive, the collector
+/// takes what is left of them.
+pub async fn begin_upload(db: &Db, run_id: RunId) -> Result<(BlobId, ObjectKey)> {
+    let tx = db.begin_write().await?;
+    check_writable(&tx, run_id).await?;
+    let announced = blob::begin(&tx).await?;
+    tx.commit().await?;
+    Ok(announced)
+}
+
+/// The bytes have arrived and are durable: the file now has them, and what it had before is unreferenced.
+pub async fn finish_upload(
+    db: &Db,
+    run_id: RunId,
+    name: &FileName,
+    blob_id: BlobId,
+    size_bytes: u64,
+    md5: Md5Digest,
+) -> Result<()> {
+    let tx = db.begin_write().await?;
+    check_writable(&tx, run_id).await?;
+    blob::complete(&tx, blob_id, size_bytes, md5).await?;
+    let row = run_file::ActiveModel {
+        id: NotSet,
+        run_id: Set(run_id),
+        name: Set(name.as_str().to_owned()),
+        blob_id: Set(blob_id),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    run_file::Entity::insert(row)
+        .on_conflict(
+            OnConflict::columns([Column::RunId, Column::Name])
+                .update_columns([Column::BlobId, Column::UpdatedAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.connection())
+        .await?;
+    tx.commit().await
+}
+
+/// Holds the run's row until the end of the transaction, so that it is not deleted or purged meanwhile.
+async fn check_writable(tx: &WriteTx, run_id: RunId) -> Result<()> {
+    let found = run::load_for_update(tx, &[run_id]).await?.remove(&run_id);
+    let found = found.ok_or_else(|| Error::not_found("run", run_id.to_node_id()))?;
+    if found.lifecycle.is_reachable() {
+        return Ok(());
+    }
+    Err(Error::RunDeleted { path: run::path_of(tx, &found).await? })
+}
+
+/// Deletes files of runs that the caller may write, in `project` where it is given. All or none: an id that is not
+/// there fails the call.
+pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Option<ProjectId>) -> Result<()> {
+    const MOST: usize = 1000;
+    if ids.len() > MOST {
+        return Err(Error::invalid("TOO_MANY", "files", format!("at most {MOST} files at once")));
+    }
+    let rows = run_file::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(tx.connection()).await?;
+    for id in ids {
+        let missing = || Error::not_found("file", id.to_node_id());
+        let row = rows.iter().find(|row| row.id == *id).ok_or_else(missing)?;
+        let owner = run::find_by_id(tx, caller, row.run_id).await?.ok_or_else(missing)?;
+        if project.is_some_and(|project| project != owner.project_id) {
+            return Err(missing());
+        }
+    }
+    run_file::Entity::delete_many().filter(Column::Id.is_in(ids.iter().copied())).exec(tx.connection()).await?;
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! What a signed URL allows its holder to do. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FileId, RunId};
+
+/// The claim inside a token; the token adds expiry and signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "may", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Grant {
+    /// Store bytes as this file of this run.
+    Upload {
+        /// The run.
+        run_id: RunId,
+        /// The file's name, already checked.
+        name: String,
+    },
+    /// Read this file.
+    Download {
+        /// The file.
+        file_id: FileId,
+    },
+}

@@ -1,0 +1,123 @@
+//! Reading files of runs.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef, Select,
+};
+
+use crate::clock::Timestamp;
+use crate::db::{Source, dialect};
+use crate::entity::run_file::Column;
+use crate::entity::{blob, run_file};
+use crate::error::{Error, Result};
+use crate::id::{BlobId, EntityId, FileId, RunId};
+
+/// A file with what is known of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct File {
+    /// Storage id.
+    pub id: FileId,
+    /// Its run.
+    pub run_id: RunId,
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub blob_id: BlobId,
+    /// Where they are.
+    pub object_key: String,
+    /// How many.
+    pub size_bytes: i64,
+    /// Base64.
+    pub md5: Option<String>,
+    /// When the bytes last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Which files of a run.
+#[derive(Clone, Debug, Default)]
+pub struct FileQuery {
+    /// Exactly these; empty for all.
+    pub names: Vec<String>,
+    /// SQL `LIKE`, without regard to case, `\` escapes.
+    pub pattern: Option<String>,
+    /// The last name seen.
+    pub after: Option<String>,
+}
+
+fn select() -> Select<run_file::Entity> {
+    let bytes: RelationDef =
+        run_file::Entity::belongs_to(blob::Entity).from(Column::BlobId).to(blob::Column::Id).into();
+    run_file::Entity::find()
+        .join(JoinType::InnerJoin, bytes)
+        .column_as(blob::Column::ObjectKey, "object_key")
+        .column_as(blob::Column::SizeBytes, "size_bytes")
+        .column_as(blob::Column::Md5, "md5")
+}
+
+/// A page of a run's files by name.
+pub async fn list(db: &impl Source, run: RunId, wanted: &FileQuery, limit: u64) -> Result<Vec<File>> {
+    // Plan: ux_run_file_run_id_name serves order, cursor and names; a pattern reads the run's files.
+    let mut query = select().filter(Column::RunId.eq(run)).order_by_asc(Column::Name).limit(limit);
+    if !wanted.names.is_empty() {
+        query = query.filter(Column::Name.is_in(&wanted.names));
+    }
+    if let Some(pattern) = &wanted.pattern {
+        query = query.filter(like(pattern)?);
+    }
+    if let Some(after) = &wanted.after {
+        query = query.filter(Column::Name.gt(after));
+    }
+    Ok(query.into_model().all(db.connection()).await?)
+}
+
+fn like(pattern: &str) -> Result<sea_orm::sea_query::SimpleExpr> {
+    let escapes = pattern.chars().rev().take_while(|c| *c == '\\').count();
+    if escapes % 2 == 1 || pattern.len() > 4096 || pattern.contains('\0') {
+        return Err(Error::invalid("PATTERN_INVALID", "pattern", "ends in an escape, is too long or has a NUL"));
+    }
+    let pattern = LikeExpr::new(pattern.to_lowercase()).escape('\\');
+    Ok(Expr::expr(Func::lower(Expr::col((run_file::Entity, Column::Name)))).like(pattern))
+}
+
+/// One file by name.
+pub async fn find(db: &impl Source, run: RunId, name: &str) -> Result<Option<File>> {
+    let query = select().filter(Column::RunId.eq(run)).filter(Column::Name.eq(name));
+    Ok(query.into_model().one(db.connection()).await?)
+}
+
+/// One file by id, for links that were signed for it.
+pub async fn get(db: &impl Source, id: FileId) -> Result<File> {
+    let found = select().filter(Column::Id.eq(id)).into_model().one(db.connection()).await?;
+    found.ok_or_else(|| Error::not_found("file", id.to_node_id()))
+}
+
+/// How many files each run has.
+pub async fn count_many(db: &impl Source, runs: &[RunId]) -> Result<HashMap<RunId, i64>> {
+    let counts: Vec<(RunId, i64)> = run_file::Entity::find()
+        .select_only()
+        .column(Column::RunId)
+        .column_as(Column::Id.count(), "files")
+        .filter(Column::RunId.is_in(runs.iter().copied()))
+        .group_by(Column::RunId)
+        .into_tuple()
+        .all(db.connection())
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Bytes of all files of an entity's runs that can still be read or restored.
+pub async fn stored_bytes(db: &impl Source, owner: EntityId) -> Result<i64> {
+    // Plan: project by owner, run by project, run_file by run, blob by id.
+    let statement = dialect::statement(
+        db.connection(),
+        "SELECT CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS bytes
+         FROM project p JOIN run r ON r.project_id = p.id JOIN run_file f ON f.run_id = r.id
+         JOIN blob b ON b.id = f.blob_id WHERE p.entity_id = $1",
+        [owner.0.into()],
+    );
+    let row = db.connection().query_one_raw(statement).await?;
+    Ok(row.map(|row| row.try_get("", "bytes")).transpose()?.unwrap_or_default())
+}

@@ -1,0 +1,315 @@
+//! Storing a batch of appends inside one transaction.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, NotSet, QueryFilter, QueryOrder, Set,
+};
+
+use super::chunk::{self, CHUNK_LINES, Chunk, Lines, Prepared};
+use super::keys::Keys;
+use super::writer::Append;
+use super::{HistoryStream, Stream};
+use crate::db::{Source, WriteTx};
+use crate::entity::{history_chunk, history_stream, run as run_entity};
+use crate::error::{Error, Result};
+use crate::id::RunId;
+use crate::run::{self, Document, Run, RunState};
+
+/// Console lines may leave gaps (a terminal rewrites what it likes), but not to the end of the number line.
+const WIDEST_CONSOLE_GAP: i64 = 10_000_000;
+
+/// The last request of a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Of its process.
+    pub exit_code: i32,
+}
+
+/// What the writer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Whether it should stop.
+    pub stopped: bool,
+}
+
+/// Makes the empty streams of a new run: rows to count in, and to lock.
+pub(crate) async fn create_streams(tx: &WriteTx, run: RunId) -> Result<()> {
+    let rows = Stream::iter().map(|stream| history_stream::ActiveModel {
+        run_id: Set(run),
+        stream: Set(stream),
+        line_count: Set(0),
+        last_step: Set(None),
+        keys: Set("{}".to_owned()),
+    });
+    history_stream::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+struct StreamState {
+    row: HistoryStream,
+    keys: Option<Keys>,
+    changed: bool,
+}
+
+/// Everything that a batch of appends changes, gathered so that it takes a constant number of statements when each
+/// only adds lines to a running run.
+pub(super) struct Batch<'a> {
+    tx: &'a WriteTx,
+    runs: HashMap<RunId, Run>,
+    streams: HashMap<(RunId, Stream), StreamState>,
+    chunks: Vec<history_chunk::ActiveModel>,
+    heard_of: Vec<RunId>,
+    summaries: HashMap<RunId, Document>,
+    system_metrics: HashMap<RunId, Document>,
+    new_keys: HashMap<RunId, Vec<String>>,
+}
+
+impl<'a> Batch<'a> {
+    /// Loads and locks the runs that are written to.
+    pub(super) async fn open(tx: &'a WriteTx, ids: &[RunId]) -> Result<Self> {
+        let runs = run::load_for_update(tx, ids).await?;
+        let rows = history_stream::Entity::find()
+            .filter(history_stream::Column::RunId.is_in(ids.iter().copied()))
+            .all(tx.connection())
+            .await?;
+        let streams = rows
+            .into_iter()
+            .map(|row| ((row.run_id, row.stream), StreamState { row, keys: None, changed: false }))
+            .collect();
+        Ok(Self {
+            tx,
+            runs,
+            streams,
+            chunks: Vec::new(),
+            heard_of: Vec::new(),
+            summaries: HashMap::new(),
+            system_metrics: HashMap::new(),
+            new_keys: HashMap::new(),
+        })
+    }
+
+    /// Takes one append. An error that the client made changes nothing; any other spoils the batch.
+    pub(super) async fn take(&mut self, append: Append) -> Result<Result<Appended>> {
+        if let Err(refused) = self.check(&append) {
+            return Ok(Err(refused));
+        }
+        for part in append.lines {
+            self.write_lines(append.run_id, part).await?;
+        }
+        if let Some(summary) = append.summary {
+            self.summaries.insert(append.run_id, summary);
+        }
+        let stopped = self.mark_heard_of(append.run_id, append.preempting, append.ending).await?;
+        Ok(Ok(Appended { stopped }))
+    }
+
+    fn check(&self, append: &Append) -> Result<()> {
+        let run = self.runs.get(&append.run_id).ok_or_else(|| Error::not_found("run", append.path.clone()))?;
+        if !run.lifecycle.is_reachable() {
+            return Err(Error::RunDeleted { path: append.path.clone() });
+        }
+        for part in &append.lines {
+            let have = self.state(append.run_id, part.stream)?.row.line_count;
+            let allowed = if part.stream == Stream::Console { have + WIDEST_CONSOLE_GAP } else { have };
+            if part.line_count > 0 && part.offset > allowed {
+                return Err(Error::invalid(
+                    "OFFSET_GAP",
+                    format!("files.{}.offset", part.stream.file_name()),
+                    format!("{} leaves a gap: the run has {have} lines", part.offset),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self, run: RunId, stream: Stream) -> Result<&StreamState> {
+        self.streams.get(&(run, stream)).ok_or_else(|| Error::internal("a run without its streams"))
+    }
+
+    async fn write_lines(&mut self, run: RunId, part: Prepared) -> Result<()> {
+        let have = self.state(run, part.stream)?.row.line_count;
+        let part = if part.offset < have {
+            self.flush_chunks().await?;
+            match self.cut_out(run, part).await? {
+                Some(rest) => rest,
+                None => return Ok(()),
+            }
+        } else {
+            part
+        };
+        let state = self
+            .streams
+            .get_mut(&(run, part.stream))
+            .ok_or_else(|| Error::internal("a run without its streams"))?;
+        state.changed = true;
+        state.row.line_count = state.row.line_count.max(part.offset + part.line_count);
+        state.row.last_step = state.row.last_step.max(part.last_step);
+        if part.stream != Stream::Console {
+            if state.keys.is_none() {
+                state.keys = Some(serde_json::from_str(&state.row.keys).map_err(Error::internal)?);
+            }
+            if let Some(keys) = &mut state.keys {
+                let added = keys.merge(&part.keys);
+                if part.stream == Stream::History && !added.is_empty() {
+                    self.new_keys.entry(run).or_default().extend(added);
+                }
+            }
+        }
+        if let Some(system_metrics) = part.system_metrics {
+            self.system_metrics.insert(run, system_metrics);
+        }
+        self.chunks.extend(part.chunks.into_iter().map(|chunk| to_row(run, part.stream, chunk)));
+        Ok(())
+    }
+
+    /// Makes room for lines that were written before: what stays of the chunks that hold them is stored anew.
+    /// Leading lines that are there already, byte for byte, are dropped from `part`: a retry changes nothing.
+    async fn cut_out(&self, run: RunId, part: Prepared) -> Result<Option<Prepared>> {
+        use history_chunk::Column;
+        // Plan: ux_history_chunk_first_line; a chunk has at most CHUNK_LINES lines.
+        let reach = i64::try_from(CHUNK_LINES).map_err(Error::internal)?;
+        let end = part.offset + part.line_count;
+        let overlapping: Vec<history_chunk::Model> = history_chunk::Entity::find()
+            .filter(Column::RunId.eq(run))
+            .filter(Column::Stream.eq(part.stream))
+            .filter(Column::FirstLine.gt(part.offset - reach))
+            .filter(Column::FirstLine.lt(end))
+            .order_by_asc(Column::FirstLine)
+            .all(self.tx.connection())
+            .await?
+            .into_iter()
+            .filter(|chunk| chunk.first_line + chunk.line_count > part.offset)
+            .collect();
+        let mut stored: HashMap<i64, String> = HashMap::new();
+        for row in &overlapping {
+            stored.extend((row.first_line..).zip(chunk::decode(&row.body, row.raw_bytes)?));
+        }
+        let mut content = Vec::new();
+        for chunk in &part.chunks {
+            content.extend(chunk::decode(&chunk.body, chunk.raw_bytes)?);
+        }
+        let known = (part.offset..).zip(&content).take_while(|(number, line)| stored.get(number) == Some(*line));
+        let skip = known.count();
+        if skip == content.len() {
+            return Ok(None);
+        }
+        content.drain(..skip);
+        let offset = part.offset + i64::try_from(skip).map_err(Error::internal)?;
+        let mut kept = Vec::new();
+        for row in overlapping {
+            let mut before = Vec::new();
+            let mut after = Vec::new();
+            let row_end = row.first_line + row.line_count;
+            for number in row.first_line..row_end {
+                if (offset..end).contains(&number) {
+                    continue;
+                }
+                let line = stored.remove(&number).unwrap_or_default();
+                if number < offset { before.push(line) } else { after.push(line) }
+            }
+            if !before.is_empty() {
+                kept.push(Chunk::of_stored(part.stream, row.first_line, &before)?);
+            }
+            if !after.is_empty() {
+                kept.push(Chunk::of_stored(part.stream, end.max(row.first_line), &after)?);
+            }
+            history_chunk::Entity::delete_by_id(row.id).exec(self.tx.connection()).await?;
+        }
+        insert(self.tx, kept.into_iter().map(|chunk| to_row(run, part.stream, chunk)).collect()).await?;
+        let offset = u64::try_from(offset).map_err(Error::internal)?;
+        Prepared::new(Lines { stream: part.stream, offset, content }).map(Some)
+    }
+
+    /// The writer was heard of: its run runs, unless this was its last word. Returns whether it should stop.
+    async fn mark_heard_of(&mut self, id: RunId, preempting: bool, ending: Option<Ending>) -> Result<bool> {
+        let run = self.runs.get_mut(&id).ok_or_else(|| Error::internal("a run vanished from its batch"))?;
+        let stopped = run.stop_requested;
+        let state = match ending {
+            Some(ending) => RunState::ended(ending.exit_code, stopped),
+            None if preempting => RunState::Preempting,
+            None => RunState::Running,
+        };
+        if state == run.state && ending.is_none() {
+            self.heard_of.push(id);
+            return Ok(stopped);
+        }
+        let mut row = run.clone().into_active_model();
+        row.state = Set(state);
+        row.heartbeat_at = Set(self.tx.now());
+        row.updated_at = Set(self.tx.now());
+        row.exit_code = Set(ending.map(|ending| ending.exit_code));
+        row.finished_at = Set(ending.map(|_| self.tx.now()));
+        *run = row.update(self.tx.connection()).await?;
+        Ok(stopped)
+    }
+
+    async fn flush_chunks(&mut self) -> Result<()> {
+        insert(self.tx, std::mem::take(&mut self.chunks)).await
+    }
+
+    /// Writes what was gathered.
+    pub(super) async fn close(mut self) -> Result<()> {
+        use history_stream::Column::{Keys, LastStep, LineCount, RunId, Stream};
+        self.flush_chunks().await?;
+        let mut rows = Vec::new();
+        for state in self.streams.into_values().filter(|state| state.changed) {
+            let mut row = state.row.into_active_model().reset_all();
+            if let Some(keys) = state.keys {
+                row.keys = Set(serde_json::to_string(&keys).map_err(Error::internal)?);
+            }
+            rows.push(row);
+        }
+        if !rows.is_empty() {
+            history_stream::Entity::insert_many(rows)
+                .on_conflict(
+                    OnConflict::columns([RunId, Stream]).update_columns([LineCount, LastStep, Keys]).to_owned(),
+                )
+                .exec_without_returning(self.tx.connection())
+                .await?;
+        }
+        if !self.heard_of.is_empty() {
+            run_entity::Entity::update_many()
+                .col_expr(run_entity::Column::HeartbeatAt, Expr::value(self.tx.now()))
+                .filter(run_entity::Column::Id.is_in(self.heard_of))
+                .exec(self.tx.connection())
+                .await?;
+        }
+        for (id, summary) in self.summaries {
+            run::set_summary(self.tx, known(&self.runs, id)?, summary).await?;
+        }
+        for (id, system_metrics) in self.system_metrics {
+            run::set_system_metrics(self.tx, known(&self.runs, id)?, system_metrics).await?;
+        }
+        for (id, keys) in self.new_keys {
+            run::add_keys(self.tx, known(&self.runs, id)?, keys).await?;
+        }
+        Ok(())
+    }
+}
+
+fn known(runs: &HashMap<RunId, Run>, id: RunId) -> Result<&Run> {
+    runs.get(&id).ok_or_else(|| Error::internal("a run vanished from its batch"))
+}
+
+fn to_row(run: RunId, stream: Stream, chunk: Chunk) -> history_chunk::ActiveModel {
+    history_chunk::ActiveModel {
+        id: NotSet,
+        run_id: Set(run),
+        stream: Set(stream),
+        first_line: Set(chunk.first_line),
+        line_count: Set(chunk.line_count),
+        min_step: Set(chunk.steps.map(|(min, _)| min)),
+        max_step: Set(chunk.steps.map(|(_, max)| max)),
+        raw_bytes: Set(chunk.raw_bytes),
+        body: Set(chunk.body),
+    }
+}
+
+async fn insert(tx: &WriteTx, rows: Vec<history_chunk::ActiveModel>) -> Result<()> {
+    if !rows.is_empty() {
+        history_chunk::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! History, system metrics and console lines: numbered lines of a run.
+//!
+//! Lines arrive through [`Writer`], which gathers the appends of many runs into one transaction and answers each
+//! after the commit. They are stored as chunks that never overlap, so whoever writes a line again cuts it out of
+//! the chunk that held it.
+
+mod append;
+mod chunk;
+mod console;
+mod keys;
+mod queries;
+mod sample;
+mod writer;
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+pub(crate) use self::append::create_streams;
+pub use self::append::{Appended, Ending};
+pub use self::chunk::{Lines, Prepared};
+pub use self::console::{LogLine, parse_line};
+pub use self::queries::{
+    LinePage, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
+};
+pub use self::writer::{Append, Writer};
+pub use crate::entity::history_stream::Model as HistoryStream;
+
+/// A stream of numbered lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "i32", db_type = "Integer")]
+pub enum Stream {
+    /// `wandb-history.jsonl`: one JSON object per logged step.
+    #[sea_orm(num_value = 1)]
+    History,
+    /// `wandb-events.jsonl`: system metrics.
+    #[sea_orm(num_value = 2)]
+    Events,
+    /// `output.log`: console lines, overwritten in place.
+    #[sea_orm(num_value = 3)]
+    Console,
+}
+
+impl Stream {
+    /// The name under which the client sends it.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::History => "wandb-history.jsonl",
+            Self::Events => "wandb-events.jsonl",
+            Self::Console => "output.log",
+        }
+    }
+}

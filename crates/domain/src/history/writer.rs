@@ -1,0 +1,127 @@
+//! Group commit: one task gathers the appends of many runs into one transaction, and answers after its commit.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::append::{Appended, Batch, Ending};
+use super::chunk::Prepared;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::id::RunId;
+use crate::run::Document;
+
+/// Appends in one transaction. While one batch commits, the next one gathers.
+const LARGEST_BATCH: usize = 256;
+const WAITING: usize = 1024;
+
+/// What one request of a run's writer says.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The run.
+    pub run_id: RunId,
+    /// `entity/project/run`, for messages.
+    pub path: String,
+    /// Lines of its streams.
+    pub lines: Vec<Prepared>,
+    /// The whole summary, where it changed.
+    pub summary: Option<Document>,
+    /// Whether its machine is about to be taken away.
+    pub preempting: bool,
+    /// Set on its last request.
+    pub ending: Option<Ending>,
+}
+
+struct Request {
+    append: Append,
+    answer: oneshot::Sender<Result<Appended>>,
+}
+
+/// The door for appends. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Writer {
+    /// A writer, and the task that must be run for it. The task ends when the last clone is dropped.
+    pub fn new(db: Db) -> (Self, impl Future<Output = ()> + Send) {
+        let (requests, receiver) = mpsc::channel(WAITING);
+        (Self { requests }, run(db, receiver))
+    }
+
+    /// Stores an append. When this answers `Ok`, it survives whatever happens to the process.
+    pub async fn append(&self, append: Append) -> Result<Appended> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request { append, answer };
+        self.requests.send(request).await.map_err(|_| Error::unavailable("the server is stopping"))?;
+        answered.await.map_err(|_| Error::unavailable("the server is stopping"))?
+    }
+}
+
+async fn run(db: Db, mut receiver: mpsc::Receiver<Request>) {
+    let mut waiting = Vec::with_capacity(LARGEST_BATCH);
+    while receiver.recv_many(&mut waiting, LARGEST_BATCH).await > 0 {
+        metrics::histogram!("counterweight_ingest_batch_requests").record(waiting.len() as f64);
+        commit_and_answer(&db, std::mem::take(&mut waiting)).await;
+    }
+}
+
+async fn commit_and_answer(db: &Db, requests: Vec<Request>) {
+    let appends: Vec<Append> = requests.iter().map(|request| request.append.clone()).collect();
+    match store(db, appends).await {
+        Ok(results) => {
+            for (request, result) in requests.into_iter().zip(results) {
+                deliver(request.answer, result);
+            }
+        }
+        // One append that cannot be stored must not take the others with it: try each on its own.
+        Err(Error::Internal { .. }) if requests.len() > 1 => {
+            for request in requests {
+                let alone = store(db, vec![request.append]).await;
+                let result = alone.and_then(|mut results| {
+                    results.pop().unwrap_or_else(|| Err(Error::internal("an append without its answer")))
+                });
+                deliver(request.answer, result);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), requests = requests.len(), "appends were not stored");
+            for request in requests {
+                deliver(request.answer, Err(again(&error)));
+            }
+        }
+    }
+}
+
+async fn store(db: &Db, appends: Vec<Append>) -> Result<Vec<Result<Appended>>> {
+    let tx = db.begin_write().await?;
+    let mut ids: Vec<RunId> = appends.iter().map(|append| append.run_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut batch = Batch::open(&tx, &ids).await?;
+    let mut results = Vec::with_capacity(appends.len());
+    for append in appends {
+        results.push(batch.take(append).await?);
+    }
+    batch.close().await?;
+    tx.commit().await?;
+    Ok(results)
+}
+
+/// The same trouble for everyone who waited on this batch.
+fn again(error: &Error) -> Error {
+    match error {
+        Error::Internal { .. } => Error::internal(chain(error)),
+        _ => Error::unavailable(chain(error)),
+    }
+}
+
+fn chain(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn deliver(answer: oneshot::Sender<Result<Appended>>, result: Result<Appended>) {
+    if answer.send(result).is_err() {
+        tracing::debug!("a writer hung up before its answer");
+    }
+}

@@ -1,0 +1,116 @@
+//! Typed ids and their GraphQL form.
+//!
+//! The client treats ids as opaque strings but parses some of them back to integers, so a global id is the
+//! base64 of `Type:<int>` (protocol reference, "Identity and naming").
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sea_orm::DeriveValueType;
+use serde::{Deserialize, Serialize};
+
+macro_rules! define_id {
+    ($(#[$doc:meta])* $name:ident, $node:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl $name {
+            /// The type's name inside a global id.
+            pub const NODE_TYPE: &'static str = $node;
+
+            /// The opaque id that GraphQL shows.
+            pub fn to_node_id(self) -> String {
+                STANDARD.encode(format!(concat!($node, ":{}"), self.0))
+            }
+
+            /// Reads a global id; `None` when it is not one of this type.
+            pub fn from_node_id(text: &str) -> Option<Self> {
+                let decoded = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+                let (node, number) = decoded.split_once(':')?;
+                if node != $node {
+                    return None;
+                }
+                number.parse().ok().filter(|id| *id > 0).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+define_id!(
+    /// A name that owns projects: a user's personal entity, later a team.
+    EntityId,
+    "Entity"
+);
+define_id!(
+    /// A person or service that signs in.
+    UserId,
+    "User"
+);
+define_id!(
+    /// An API key's row, never its secret.
+    ApiKeyId,
+    "ApiKey"
+);
+define_id!(
+    /// A project within an entity.
+    ProjectId,
+    "Project"
+);
+define_id!(
+    /// The storage id of a run. Its user-visible id is [`crate::run::RunName`].
+    RunId,
+    "Run"
+);
+define_id!(
+    /// A file of a run.
+    FileId,
+    "File"
+);
+define_id!(
+    /// Bytes in the object store.
+    BlobId,
+    "Blob"
+);
+define_id!(
+    /// A job in the queue.
+    JobId,
+    "Job"
+);
+
+impl ProjectId {
+    /// `Project.internalId`: the client decodes it and takes the integer.
+    pub fn to_internal_id(self) -> String {
+        STANDARD.encode(format!("ProjectInternalId:{}", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_id_reads_back_only_as_its_own_type() {
+        let id = RunId(42).to_node_id();
+        assert_eq!(id, "UnVuOjQy");
+        assert_eq!(RunId::from_node_id(&id), Some(RunId(42)));
+        assert_eq!(FileId::from_node_id(&id), None);
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_none() {
+        for text in ["", "42", "UnVu", "!!", &STANDARD.encode("Run:"), &STANDARD.encode("Run:-3")] {
+            assert_eq!(RunId::from_node_id(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Work that must follow a write: queued in the transaction that makes it necessary, done by the worker.
+
+mod backoff;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
+mod schedule;
+
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
+
+pub use self::backoff::backoff;
+pub use self::queue::{
+    cancel, claim, enqueue, fail, finish, heartbeat, list_unsettled, postpone, prune, retry,
+};
+pub use self::schedule::advance;
+pub use crate::entity::job::Model as Job;
+use crate::error::{Error, Result};
+use crate::id::RunId;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting for its time or for a runner.
+    Ready,
+    /// Claimed, under a lease.
+    Running,
+    /// Succeeded, or cancelled.
+    Done,
+    /// Given up.
+    Dead,
+}
+
+/// What there is to do. The variant's name and fields are what the queue stores, so neither ever changes its meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload", rename_all = "snake_case", deny_unknown_fields)]
+pub enum JobKind {
+    /// Remove the rows of a deleted run whose deadline has passed.
+    PurgeRun {
+        /// The run.
+        run_id: RunId,
+        /// The deletion that set the deadline; another one has its own job.
+        deletion_id: String,
+    },
+    /// Delete a run whose archive period is over.
+    DeleteArchivedRun {
+        /// The run.
+        run_id: RunId,
+    },
+    /// Give up runs that nobody has heard of for too long.
+    CrashStaleRuns,
+    /// Remove bytes that nothing refers to.
+    Collect,
+    /// Forget jobs that ended long ago.
+    PruneJobs,
+}
+
+impl JobKind {
+    /// The name that the queue stores.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PurgeRun { .. } => "purge_run",
+            Self::DeleteArchivedRun { .. } => "delete_archived_run",
+            Self::CrashStaleRuns => "crash_stale_runs",
+            Self::Collect => "collect",
+            Self::PruneJobs => "prune_jobs",
+        }
+    }
+
+    /// At most one job of a name waits or runs for each of these.
+    pub fn dedupe_key(&self) -> String {
+        match self {
+            Self::PurgeRun { deletion_id, .. } => deletion_id.clone(),
+            Self::DeleteArchivedRun { run_id } => run_id.to_string(),
+            Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => self.name().to_owned(),
+        }
+    }
+
+    /// How often it is tried. A promised deadline is kept however long it takes; periodic work comes again anyway.
+    fn max_attempts(&self) -> i32 {
+        match self {
+            Self::PurgeRun { .. } | Self::DeleteArchivedRun { .. } => i32::MAX,
+            Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => 5,
+        }
+    }
+
+    fn payload(&self) -> Result<String> {
+        let stored = serde_json::to_value(self).map_err(Error::internal)?;
+        Ok(stored.get("payload").unwrap_or(&serde_json::Value::Null).to_string())
+    }
+}
+
+impl Job {
+    /// Reads what is to be done. Fails for a kind that this version does not know, and for a payload that does not
+    /// fit its kind.
+    pub fn parse(&self) -> Result<JobKind, serde_json::Error> {
+        let payload: serde_json::Value = serde_json::from_str(&self.payload)?;
+        let mut stored = serde_json::Map::from_iter([("kind".to_owned(), self.kind.clone().into())]);
+        if !payload.is_null() {
+            stored.insert("payload".to_owned(), payload);
+        }
+        serde_json::from_value(stored.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::JobId;
+
+    fn stored(kind: &str, payload: &str) -> Job {
+        Job {
+            id: JobId(1),
+            kind: kind.to_owned(),
+            dedupe_key: None,
+            payload: payload.to_owned(),
+            state: JobState::Running,
+            run_at: Timestamp(0),
+            attempt: 1,
+            max_attempts: 1,
+            lease_owner: None,
+            lease_until: None,
+            last_error: None,
+            created_at: Timestamp(0),
+            finished_at: None,
+        }
+    }
+
+    #[test]
+    fn what_is_stored_reads_back() {
+        for (kind, payload) in [
+            (
+                JobKind::PurgeRun { run_id: RunId(7), deletion_id: "d".to_owned() },
+                r#"{"run_id":7,"deletion_id":"d"}"#,
+            ),
+            (JobKind::DeleteArchivedRun { run_id: RunId(7) }, r#"{"run_id":7}"#),
+            (JobKind::CrashStaleRuns, "null"),
+            (JobKind::Collect, "null"),
+            (JobKind::PruneJobs, "null"),
+        ] {
+            let written: serde_json::Value = serde_json::from_str(&kind.payload().unwrap()).unwrap();
+            assert_eq!(written, serde_json::from_str::<serde_json::Value>(payload).unwrap());
+            assert_eq!(stored(kind.name(), payload).parse().unwrap(), kind);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_or_field_is_refused_by_name() {
+        let unknown = stored("make_coffee", "null").parse().unwrap_err().to_string();
+        assert!(unknown.contains("make_coffee"), "{unknown}");
+        let field =
+            stored("delete_archived_run", r#"{"run_id":7,"force":true}"#).parse().unwrap_err().to_string();
+        assert!(field.contains("force"), "{field}");
+    }
+}

@@ -1,0 +1,110 @@
+//! JSON as the client writes it: bare `NaN`, `Infinity` and `-Infinity` may stand where a value stands.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// Reads such JSON; the non-finite numbers become the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, which is
+/// how the client expects them wherever a result is decoded JSON (protocol reference 5.7).
+pub fn parse(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(&quote_non_finite(text))
+}
+
+/// Puts quotes around bare non-finite numbers. Text without any is handed back as it is.
+pub fn quote_non_finite(text: &str) -> Cow<'_, str> {
+    if !text.contains("NaN") && !text.contains("Infinity") {
+        return Cow::Borrowed(text);
+    }
+    let mut quoted = String::with_capacity(text.len() + 16);
+    let mut in_string = false;
+    let mut rest = text;
+    while !rest.is_empty() {
+        if !in_string && let Some(token) = ["NaN", "Infinity", "-Infinity"].iter().find(|t| rest.starts_with(**t)) {
+            quoted.push('"');
+            quoted.push_str(token);
+            quoted.push('"');
+            rest = &rest[token.len()..];
+            continue;
+        }
+        let mut characters = rest.chars();
+        let Some(character) = characters.next() else { break };
+        quoted.push(character);
+        match character {
+            '"' => in_string = !in_string,
+            '\\' if in_string => quoted.extend(characters.next()),
+            _ => {}
+        }
+        rest = characters.as_str();
+    }
+    Cow::Owned(quoted)
+}
+
+/// Walks the leaves of an object: nested keys joined by dots. An object that carries `_type` is a media value and
+/// counts as one leaf.
+pub(crate) fn for_each_leaf<'a>(object: &'a serde_json::Map<String, Value>, visit: &mut impl FnMut(&str, &'a Value)) {
+    fn walk<'a>(
+        object: &'a serde_json::Map<String, Value>,
+        path: &mut String,
+        visit: &mut impl FnMut(&str, &'a Value),
+    ) {
+        let base = path.len();
+        for (key, value) in object {
+            if base > 0 {
+                path.push('.');
+            }
+            path.push_str(key);
+            match value {
+                Value::Object(inner) if !inner.contains_key("_type") => walk(inner, path, visit),
+                leaf => visit(path, leaf),
+            }
+            path.truncate(base);
+        }
+    }
+    walk(object, &mut String::new(), visit);
+}
+
+/// The value at a dotted key: the literal key first, then the path.
+pub(crate) fn lookup<'a>(object: &'a serde_json::Map<String, Value>, key: &str) -> Option<&'a Value> {
+    if let Some(value) = object.get(key) {
+        return Some(value);
+    }
+    key.match_indices('.').find_map(|(dot, _)| lookup(object.get(&key[..dot])?.as_object()?, &key[dot + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_non_finite_numbers_become_strings_and_strings_stay() {
+        let text = r#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN \" Infinity","NaN":1}"#;
+        let value = parse(text).unwrap();
+        assert_eq!(value["a"], "NaN");
+        assert_eq!(value["b"][0], "-Infinity");
+        assert_eq!(value["b"][1], "Infinity");
+        assert_eq!(value["c"], "NaN \" Infinity");
+        assert_eq!(value["NaN"], 1);
+    }
+
+    #[test]
+    fn text_without_them_is_not_copied() {
+        assert!(matches!(quote_non_finite(r#"{"a":1}"#), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_dotted_key_finds_the_literal_key_before_the_path() {
+        let value = parse(r#"{"a.b":1,"a":{"b":2,"c.d":3}}"#).unwrap();
+        let object = value.as_object().unwrap();
+        assert_eq!(lookup(object, "a.b"), Some(&Value::from(1)));
+        assert_eq!(lookup(object, "a.c.d"), Some(&Value::from(3)));
+        assert_eq!(lookup(object, "a.x"), None);
+    }
+
+    #[test]
+    fn leaves_are_named_by_their_path_and_media_is_one_leaf() {
+        let value = parse(r#"{"a":{"b":1},"m":{"_type":"image-file","path":"x"}}"#).unwrap();
+        let mut leaves = Vec::new();
+        for_each_leaf(value.as_object().unwrap(), &mut |path, _| leaves.push(path.to_owned()));
+        assert_eq!(leaves, ["a.b", "m"]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Nouns, rules, verbs and SQL of Counterweight. Knows neither GraphQL nor HTTP.
+
+pub mod account;
+pub mod blob;
+pub mod clock;
+pub mod db;
+pub mod deletion;
+mod entity;
+mod error;
+pub mod file;
+pub mod filter;
+pub mod history;
+pub mod id;
+mod json;
+pub mod job;
+pub mod project;
+pub mod run;
+#[cfg(test)]
+mod test_support;
+
+#[cfg(test)]
+extern crate self as counterweight_domain;
+
+pub use clock::{Env, Timestamp};
+pub use db::{Db, Source, WriteTx};
+pub use error::{Error, Result};

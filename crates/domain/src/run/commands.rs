@@ -1,0 +1,74 @@
+//! Changing a run's state.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
+
+use super::{Lifecycle, Run, RunState};
+use crate::account::Caller;
+use crate::db::{Db, Source, WriteTx};
+use crate::entity::run::{self, Column};
+use crate::error::{Error, Result};
+use crate::id::RunId;
+
+/// Tells the run's writer to stop with its next answer. Of no effect on a run that has ended.
+pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<()> {
+    let found = get(tx, caller, id).await?;
+    if !matches!(found.state, RunState::Running | RunState::Pending | RunState::Preempting) {
+        return Ok(());
+    }
+    let mut row = found.into_active_model();
+    row.stop_requested = Set(true);
+    row.updated_at = Set(tx.now());
+    row.update(tx.connection()).await?;
+    Ok(())
+}
+
+/// `updateRunState`: the few changes that a user may ask for.
+pub async fn request_state(tx: &WriteTx, caller: &Caller, id: RunId, to: RunState) -> Result<()> {
+    let found = get(tx, caller, id).await?;
+    if found.sweep_name.is_some() {
+        return Err(Error::Precondition {
+            code: "INVALID_STATE_TRANSITION",
+            reason: "invalid state transition: the run belongs to a sweep".to_owned(),
+        });
+    }
+    let state = found.state.requested(to)?;
+    let mut row = found.into_active_model();
+    row.state = Set(state);
+    row.updated_at = Set(tx.now());
+    if state == RunState::Failed {
+        row.finished_at = Set(Some(tx.now()));
+    }
+    row.update(tx.connection()).await?;
+    Ok(())
+}
+
+async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    super::find_by_id(tx, caller, id).await?.ok_or_else(|| Error::not_found("run", id.to_node_id()))
+}
+
+/// Marks runs whose writer fell silent: running ones crashed, preempting ones preempted. Returns how many.
+pub async fn crash_stale(db: &Db, crash_after: Duration, preempt_grace: Duration) -> Result<u64> {
+    let tx = db.begin_write().await?;
+    let mut marked = 0;
+    for (from, to, silence) in [
+        (RunState::Running, RunState::Crashed, crash_after),
+        (RunState::Preempting, RunState::Preempted, preempt_grace),
+    ] {
+        // Plan: ix_run_heartbeat_at (state =, heartbeat_at <).
+        let done = run::Entity::update_many()
+            .col_expr(Column::State, Expr::value(to))
+            .col_expr(Column::FinishedAt, Expr::value(tx.now()))
+            .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+            .filter(Column::State.eq(from))
+            .filter(Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
+            .filter(Column::HeartbeatAt.lt(tx.now().before(silence)))
+            .exec(tx.connection())
+            .await?;
+        marked += done.rows_affected;
+    }
+    tx.commit().await?;
+    Ok(marked)
+}

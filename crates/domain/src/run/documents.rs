@@ -1,0 +1,172 @@
+//! Config, summary and system metrics: kept byte for byte, and indexed by value for filters and orders.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+use super::{Run, Tags, ValueScope};
+use crate::db::{Source, WriteTx};
+use crate::entity::{run_document, run_value};
+use crate::error::{Error, Result};
+use crate::filter::index::{self, IndexedValue};
+use crate::id::RunId;
+use crate::json;
+
+/// Rows per statement: seven values each, far below both databases' limits on bound values.
+const BATCH: usize = 1000;
+
+/// Makes the empty documents of a new run.
+pub(super) async fn create(tx: &WriteTx, run: RunId) -> Result<()> {
+    let empty = run_document::ActiveModel {
+        run_id: Set(run),
+        config: Set(None),
+        summary: Set(None),
+        system_metrics: Set(None),
+    };
+    run_document::Entity::insert(empty).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// A document as the client sent it, with the values found in it. Made before any transaction is opened.
+#[derive(Clone, Debug)]
+pub struct Document {
+    text: String,
+    values: Vec<IndexedValue>,
+}
+
+impl Document {
+    /// Reads a config: `{"key": {"value": …}, …}`.
+    pub fn config(text: String) -> Result<Self> {
+        let values = index::config_values(&parse("config", &text)?);
+        Ok(Self { text, values })
+    }
+
+    /// Reads a summary, or a line of system metrics.
+    pub fn summary(text: String) -> Result<Self> {
+        let values = index::summary_values(&parse("summary", &text)?);
+        Ok(Self { text, values })
+    }
+}
+
+/// Replaces the config.
+pub(super) async fn set_config(tx: &WriteTx, run: &Run, config: Document) -> Result<()> {
+    set(tx, run, run_document::Column::Config, ValueScope::Config, config).await
+}
+
+/// Replaces the summary.
+pub(crate) async fn set_summary(tx: &WriteTx, run: &Run, summary: Document) -> Result<()> {
+    set(tx, run, run_document::Column::Summary, ValueScope::Summary, summary).await
+}
+
+/// Keeps the latest line of system metrics.
+pub(crate) async fn set_system_metrics(tx: &WriteTx, run: &Run, line: Document) -> Result<()> {
+    set(tx, run, run_document::Column::SystemMetrics, ValueScope::System, line).await
+}
+
+async fn set(
+    tx: &WriteTx,
+    run: &Run,
+    column: run_document::Column,
+    scope: ValueScope,
+    document: Document,
+) -> Result<()> {
+    run_document::Entity::update_many()
+        .col_expr(column, document.text.into())
+        .filter(run_document::Column::RunId.eq(run.id))
+        .exec(tx.connection())
+        .await?;
+    replace_values(tx, run, scope, document.values).await
+}
+
+/// Indexes the tags.
+pub(super) async fn index_tags(tx: &WriteTx, run: &Run, tags: &Tags) -> Result<()> {
+    let values = tags
+        .as_slice()
+        .iter()
+        .map(|tag| IndexedValue { path: tag.clone(), num: None, text: Some(tag.clone()), bool: None })
+        .collect();
+    replace_values(tx, run, ValueScope::Tag, values).await
+}
+
+fn parse(field: &'static str, text: &str) -> Result<serde_json::Value> {
+    match json::parse(text) {
+        Ok(value) if value.is_object() => Ok(value),
+        Ok(_) => Err(Error::invalid("DOCUMENT_INVALID", field, "must be a JSON object")),
+        Err(error) => Err(Error::invalid("DOCUMENT_INVALID", field, error.to_string())),
+    }
+}
+
+/// Makes the index of one scope say exactly `values`, touching only the rows that differ.
+async fn replace_values(
+    tx: &WriteTx,
+    run: &Run,
+    scope: ValueScope,
+    values: Vec<IndexedValue>,
+) -> Result<()> {
+    let scoped = || {
+        run_value::Entity::find().filter(run_value::Column::RunId.eq(run.id)).filter(run_value::Column::Scope.eq(scope))
+    };
+    let mut before: HashMap<String, run_value::Model> =
+        scoped().all(tx.connection()).await?.into_iter().map(|row| (row.path.clone(), row)).collect();
+    let mut changed = Vec::new();
+    for value in values {
+        let same = before.remove(&value.path).is_some_and(|row| {
+            row.num == value.num && row.text == value.text && row.bool == value.bool
+        });
+        if !same {
+            changed.push(run_value::ActiveModel {
+                run_id: Set(run.id),
+                project_id: Set(run.project_id),
+                scope: Set(scope),
+                path: Set(value.path),
+                num: Set(value.num),
+                text: Set(value.text),
+                bool: Set(value.bool),
+            });
+        }
+    }
+    let gone: Vec<String> = before.into_keys().collect();
+    for paths in gone.chunks(BATCH) {
+        run_value::Entity::delete_many()
+            .filter(run_value::Column::RunId.eq(run.id))
+            .filter(run_value::Column::Scope.eq(scope))
+            .filter(run_value::Column::Path.is_in(paths))
+            .exec(tx.connection())
+            .await?;
+    }
+    insert_values(tx, changed).await
+}
+
+/// Adds or overwrites rows of the index.
+async fn insert_values(tx: &WriteTx, mut rows: Vec<run_value::ActiveModel>) -> Result<()> {
+    use run_value::Column::{Bool, Num, Path, RunId, Scope, Text};
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(BATCH));
+        run_value::Entity::insert_many(rows)
+            .on_conflict(
+                OnConflict::columns([RunId, Scope, Path]).update_columns([Num, Text, Bool]).to_owned(),
+            )
+            .exec_without_returning(tx.connection())
+            .await?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// Notes keys that were logged for the first time, for `keys_info.keys.*` filters.
+pub(crate) async fn add_keys(tx: &WriteTx, run: &Run, keys: impl IntoIterator<Item = String>) -> Result<()> {
+    let rows = keys
+        .into_iter()
+        .map(|path| run_value::ActiveModel {
+            run_id: Set(run.id),
+            project_id: Set(run.project_id),
+            scope: Set(ValueScope::Key),
+            path: Set(path),
+            num: Set(None),
+            text: Set(None),
+            bool: Set(None),
+        })
+        .collect();
+    insert_values(tx, rows).await
+}
