@@ -1,0 +1,94 @@
+//! The collection of bytes: what is unwanted becomes unreachable, waits for the grace, and is removed.
+//!
+//! No transaction is open while the object store is asked for something.
+
+mod mark;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use counterweight_domain::{Db, Result};
+use counterweight_storage::{BlobStore, ObjectKey};
+use metrics::histogram;
+use tokio_util::sync::CancellationToken;
+
+/// Blobs per statement, transaction and request to the store.
+const BATCH: u64 = 1000;
+
+/// When bytes go.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often a pass starts by itself.
+    pub interval: Duration,
+    /// How long bytes stay in the store after they became unreachable: longer than any link to them is good for.
+    pub grace: Duration,
+    /// How long bytes that nothing refers to are left alone after their last use: longer than any transaction.
+    pub min_age: Duration,
+    /// How long an announced upload may take.
+    pub upload_window: Duration,
+}
+
+/// What one pass did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Blobs that were looked at.
+    pub scanned: u64,
+    /// Blobs that became unreachable.
+    pub doomed: u64,
+    /// Objects that were removed from the store.
+    pub swept: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that the store did not remove; they are tried again later.
+    pub failed: u64,
+    /// Only in a dry run: every object that would be removed, now or when its grace is over.
+    pub objects: Vec<ObjectKey>,
+}
+
+/// Runs a pass now. With `dry_run` it writes nothing and names what it would remove.
+pub async fn pass(db: &Db, blobs: &BlobStore, settings: &Settings, dry_run: bool) -> Result<GcReport> {
+    let stop = CancellationToken::new();
+    Pass { db, blobs, settings, dry_run, stop: &stop, report: GcReport::default() }.run().await
+}
+
+/// Runs a pass that ends after the batch in which `stop` is cancelled.
+pub(crate) async fn pass_until(
+    db: &Db,
+    blobs: &BlobStore,
+    settings: &Settings,
+    stop: &CancellationToken,
+) -> Result<GcReport> {
+    Pass { db, blobs, settings, dry_run: false, stop, report: GcReport::default() }.run().await
+}
+
+struct Pass<'a> {
+    db: &'a Db,
+    blobs: &'a BlobStore,
+    settings: &'a Settings,
+    dry_run: bool,
+    stop: &'a CancellationToken,
+    report: GcReport,
+}
+
+impl Pass<'_> {
+    async fn run(mut self) -> Result<GcReport> {
+        let begin = self.db.now();
+        self.expire().await?;
+        let expired = self.db.now();
+        self.mark().await?;
+        let marked = self.db.now();
+        self.sweep().await?;
+        let swept = self.db.now();
+        if !self.dry_run {
+            for (phase, from, to) in
+                [("expire", begin, expired), ("mark", expired, marked), ("sweep", marked, swept)]
+            {
+                let span = Duration::from_micros(to.0.saturating_sub(from.0).max(0).unsigned_abs());
+                histogram!("counterweight_gc_phase_seconds", "phase" => phase).record(span);
+            }
+        }
+        Ok(self.report)
+    }
+}

@@ -1,0 +1,34 @@
+//! Does the jobs of the queue, and removes from the object store what nothing refers to.
+
+pub mod gc;
+mod handlers;
+mod runner;
+#[cfg(test)]
+mod runner_tests;
+#[cfg(test)]
+#[path = "../../domain/src/test_support.rs"]
+mod test_support;
+
+use std::time::Duration;
+
+pub use self::runner::Worker;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often the queue is asked when nothing woke the worker.
+    pub poll: Duration,
+    /// How long a job may go without a sign of life before another worker takes it. At least a minute, so that a few
+    /// seconds between the clocks of two machines do not matter.
+    pub lease: Duration,
+    /// How many jobs run at once.
+    pub concurrency: usize,
+    /// The collection of bytes.
+    pub gc: gc::Settings,
+    /// How long a run may be silent before it counts as crashed.
+    pub crash_after: Duration,
+    /// How long a run may be silent after it announced that its machine is being taken away.
+    pub preempt_grace: Duration,
+    /// How long a run that is deleted at the end of its archive period can be restored.
+    pub trash: Duration,
+}
