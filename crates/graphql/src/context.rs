@@ -1,0 +1,51 @@
+//! What a request carries to its resolvers.
+
+use async_graphql::Context;
+use async_graphql::dataloader::DataLoader;
+
+use counterweight_domain::account::Caller;
+use counterweight_domain::deletion::Retention;
+use counterweight_domain::{Db, Error};
+use counterweight_storage::BlobStore;
+
+use crate::error::{OrGraphql, Result};
+use crate::links::Links;
+use crate::loaders::Loader;
+
+/// Put into the data of each request.
+#[expect(missing_debug_implementations, reason = "a data loader has none")]
+pub struct RequestContext {
+    pub(crate) db: Db,
+    pub(crate) blobs: BlobStore,
+    pub(crate) caller: Caller,
+    pub(crate) links: Links,
+    pub(crate) retention: Retention,
+    /// Made per request, or answers for one caller would reach another.
+    pub(crate) loader: DataLoader<Loader>,
+}
+
+impl RequestContext {
+    /// The context of one request of `caller`.
+    pub fn new(db: Db, blobs: BlobStore, caller: Caller, links: Links, retention: Retention) -> Self {
+        let loader = Loader { db: db.clone(), caller: caller.clone() };
+        let loader = DataLoader::new(loader, spawn);
+        Self { db, blobs, caller, links, retention, loader }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a batch belongs to its request and ends with it")]
+fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(batch));
+}
+
+/// Shortcut for resolvers.
+pub(crate) trait ContextExt {
+    /// The request's context.
+    fn request(&self) -> Result<&RequestContext>;
+}
+
+impl ContextExt for Context<'_> {
+    fn request(&self) -> Result<&RequestContext> {
+        self.data_opt::<RequestContext>().ok_or_else(|| Error::internal("a request without its context")).or_graphql()
+    }
+}

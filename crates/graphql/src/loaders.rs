@@ -1,0 +1,82 @@
+//! One statement for what many objects of an answer need.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use counterweight_domain::account::{self, Caller, Entity, User};
+use counterweight_domain::history::{self, HistoryStream, Stream};
+use counterweight_domain::id::{EntityId, ProjectId, RunId, UserId};
+use counterweight_domain::project::{self, Project};
+use counterweight_domain::run::{self, RunDocument};
+use counterweight_domain::{Db, Error, file};
+
+/// The source of all loads of a request.
+pub(crate) struct Loader {
+    pub(crate) db: Db,
+    pub(crate) caller: Caller,
+}
+
+/// How many files a run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileCount(pub(crate) RunId);
+
+type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
+
+impl async_graphql::dataloader::Loader<UserId> for Loader {
+    type Value = User;
+    type Error = Arc<Error>;
+
+    async fn load(&self, ids: &[UserId]) -> Loaded<UserId, User> {
+        Ok(account::get_users(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<EntityId> for Loader {
+    type Value = Entity;
+    type Error = Arc<Error>;
+
+    async fn load(&self, ids: &[EntityId]) -> Loaded<EntityId, Entity> {
+        Ok(account::get_entities(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<ProjectId> for Loader {
+    type Value = Project;
+    type Error = Arc<Error>;
+
+    async fn load(&self, ids: &[ProjectId]) -> Loaded<ProjectId, Project> {
+        Ok(project::get_many(&self.db, &self.caller, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<RunId> for Loader {
+    type Value = RunDocument;
+    type Error = Arc<Error>;
+
+    async fn load(&self, ids: &[RunId]) -> Loaded<RunId, RunDocument> {
+        Ok(run::get_documents(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<(RunId, Stream)> for Loader {
+    type Value = HistoryStream;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[(RunId, Stream)]) -> Loaded<(RunId, Stream), HistoryStream> {
+        let mut ids: Vec<RunId> = keys.iter().map(|(run, _)| *run).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(history::get_streams(&self.db, &ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<FileCount> for Loader {
+    type Value = i64;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[FileCount]) -> Loaded<FileCount, i64> {
+        let ids: Vec<RunId> = keys.iter().map(|key| key.0).collect();
+        let counts = file::count_many(&self.db, &ids).await?;
+        Ok(counts.into_iter().map(|(run, count)| (FileCount(run), count)).collect())
+    }
+}

@@ -1,0 +1,140 @@
+//! Archive, delete, restore.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use counterweight_domain::deletion;
+
+use super::run::run_id;
+use crate::context::ContextExt as _;
+use crate::error::{OrGraphql as _, Result};
+use crate::object::{Deletion, Run};
+
+#[derive(Default)]
+pub(super) struct DeletionMutation;
+
+/// A run to delete.
+#[derive(InputObject)]
+struct DeleteRunInput {
+    /// Its global id.
+    id: ID,
+    /// Whether the artifacts it logged go with it. The client sends it; there are no artifacts yet.
+    delete_artifacts: Option<bool>,
+    /// Why, in free text.
+    reason: Option<String>,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A run deleted.
+#[derive(SimpleObject)]
+struct DeleteRunPayload {
+    /// Its record, with the deadline for undoing it.
+    deletion: Option<Deletion>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+/// A run to archive.
+#[derive(InputObject)]
+struct ArchiveRunInput {
+    /// Its global id.
+    id: ID,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A run archived.
+#[derive(SimpleObject)]
+struct ArchiveRunPayload {
+    /// The run.
+    run: Option<Run>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+/// A run to list again.
+#[derive(InputObject)]
+struct UnarchiveRunInput {
+    /// Its global id.
+    id: ID,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A run listed again.
+#[derive(SimpleObject)]
+struct UnarchiveRunPayload {
+    /// The run.
+    run: Option<Run>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+/// A run to bring back.
+#[derive(InputObject)]
+struct RestoreRunInput {
+    /// Its global id.
+    id: ID,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A run brought back.
+#[derive(SimpleObject)]
+struct RestoreRunPayload {
+    /// The run.
+    run: Option<Run>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+#[Object]
+impl DeletionMutation {
+    /// Deletes a run. It can be restored until the deadline that the answer tells; then its bytes go.
+    async fn delete_run(&self, ctx: &Context<'_>, input: DeleteRunInput) -> Result<Option<DeleteRunPayload>> {
+        let request = ctx.request()?;
+        let id = run_id(&input.id)?;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let done = deletion::delete(&tx, &request.caller, id, input.reason, request.retention).await;
+        let done = done.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(DeleteRunPayload {
+            deletion: Some(Deletion(done)),
+            client_mutation_id: input.client_mutation_id,
+        }))
+    }
+
+    /// Takes a run out of the listings. It stays reachable by name, and is deleted when its archive period is over.
+    async fn archive_run(&self, ctx: &Context<'_>, input: ArchiveRunInput) -> Result<Option<ArchiveRunPayload>> {
+        let request = ctx.request()?;
+        let id = run_id(&input.id)?;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let run = deletion::archive(&tx, &request.caller, id, request.retention).await.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(ArchiveRunPayload { run: Some(Run(run)), client_mutation_id: input.client_mutation_id }))
+    }
+
+    /// Lists an archived run again.
+    async fn unarchive_run(
+        &self,
+        ctx: &Context<'_>,
+        input: UnarchiveRunInput,
+    ) -> Result<Option<UnarchiveRunPayload>> {
+        let request = ctx.request()?;
+        let id = run_id(&input.id)?;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let run = deletion::unarchive(&tx, &request.caller, id).await.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(UnarchiveRunPayload { run: Some(Run(run)), client_mutation_id: input.client_mutation_id }))
+    }
+
+    /// Brings a deleted or archived run back, exactly as it was.
+    async fn restore_run(&self, ctx: &Context<'_>, input: RestoreRunInput) -> Result<Option<RestoreRunPayload>> {
+        let request = ctx.request()?;
+        let id = run_id(&input.id)?;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let run = deletion::restore(&tx, &request.caller, id).await.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(RestoreRunPayload { run: Some(Run(run)), client_mutation_id: input.client_mutation_id }))
+    }
+}

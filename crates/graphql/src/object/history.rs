@@ -1,0 +1,91 @@
+//! History as the client asks for it.
+
+use async_graphql::SimpleObject;
+use serde::Deserialize;
+
+use counterweight_domain as domain;
+use counterweight_domain::history::{LogLine as Line, SampleSpec, StepRange};
+
+use crate::connection::PageInfo;
+use crate::error::{OrGraphql as _, Result};
+use crate::scalars::{Json, JsonString};
+
+/// Rows that a chart shows when it names no number.
+const DEFAULT_SAMPLES: usize = 500;
+
+/// History that lies in Parquet files, and what does not yet.
+#[derive(SimpleObject)]
+pub(crate) struct ParquetHistory {
+    /// Files to read. There are none: all history is live.
+    pub(crate) parquet_urls: Vec<String>,
+    /// The first and the last live row, cut down to the wanted keys; the client takes the lowest `_step` as the
+    /// boundary.
+    pub(crate) live_data: Vec<Json>,
+}
+
+/// A console line.
+#[derive(SimpleObject)]
+pub(crate) struct LogLine {
+    /// Zero-based.
+    number: i32,
+    /// As the writer wrote it, without a zone.
+    timestamp: Option<String>,
+    /// `error` for the standard error stream.
+    level: Option<String>,
+    /// The writer's label in shared mode.
+    label: Option<String>,
+    /// The text.
+    line: String,
+}
+
+/// A page of console lines.
+#[derive(SimpleObject)]
+pub(crate) struct LogLineConnection {
+    /// One for each line, ascending.
+    pub(crate) edges: Vec<LogLineEdge>,
+    /// Where the page ends.
+    pub(crate) page_info: PageInfo,
+}
+
+/// A console line in a list.
+#[derive(SimpleObject)]
+pub(crate) struct LogLineEdge {
+    /// The line.
+    pub(crate) node: LogLine,
+}
+
+impl From<Line> for LogLineEdge {
+    fn from(line: Line) -> Self {
+        let Line { number, timestamp, level, label, line } = line;
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        Self { node: LogLine { number, timestamp, level, label, line } }
+    }
+}
+
+/// How many rows are wanted.
+pub(crate) fn samples(wanted: Option<i32>) -> usize {
+    wanted.and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(DEFAULT_SAMPLES)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    keys: Vec<String>,
+    samples: Option<usize>,
+    min_step: Option<i64>,
+    max_step: Option<i64>,
+}
+
+/// Reads a spec of `sampledHistory`. Its `maxStep` is inclusive, unlike that of `history`.
+pub(crate) fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
+    let invalid = |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
+    let spec: Spec = serde_json::from_str(&text.0).map_err(invalid).or_graphql()?;
+    let mut keys = Vec::with_capacity(spec.keys.len());
+    for key in spec.keys {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let range = StepRange { min: spec.min_step, max: spec.max_step.map(|max| max.saturating_add(1)) };
+    Ok(SampleSpec { keys, samples: spec.samples.unwrap_or(DEFAULT_SAMPLES), range })
+}

@@ -1,0 +1,203 @@
+//! Projects.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+use counterweight_domain::filter::{RunFilter, RunOrder};
+use counterweight_domain::project::{self, Project as Row};
+use counterweight_domain::run;
+
+use crate::connection::{self, PageInfo};
+use crate::context::ContextExt as _;
+use crate::error::{OrGraphql as _, Result};
+use crate::object::{Entity, Run, RunConnection, RunEdge};
+use crate::scalars::{DateTime, JsonString};
+
+/// A project.
+pub(crate) struct Project(pub(crate) Row);
+
+/// A page of projects.
+#[derive(SimpleObject)]
+pub(crate) struct ProjectConnection {
+    /// One for each project.
+    pub(crate) edges: Vec<ProjectEdge>,
+    /// Where the page ends.
+    pub(crate) page_info: PageInfo,
+}
+
+/// A project in a list.
+#[derive(SimpleObject)]
+pub(crate) struct ProjectEdge {
+    /// The project.
+    pub(crate) node: Project,
+    /// Its place in the list.
+    pub(crate) cursor: String,
+}
+
+impl Project {
+    /// The project of that name, if the viewer may see it.
+    pub(crate) async fn find(ctx: &Context<'_>, owner: Option<&str>, name: Option<&str>) -> Result<Option<Self>> {
+        let request = ctx.request()?;
+        let found = project::find(&request.db, &request.caller, owner, name).await.or_graphql()?;
+        Ok(found.map(Self))
+    }
+
+    async fn find_run(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Run>> {
+        let found = run::find(&ctx.request()?.db, self.0.id, name).await.or_graphql()?;
+        Ok(found.map(Run))
+    }
+
+    async fn page(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<&JsonString>,
+        order: Option<&str>,
+        after: Option<&str>,
+        first: Option<i32>,
+    ) -> Result<RunConnection> {
+        let filter = parse_filter(filters)?;
+        let order = RunOrder::parse(order.unwrap_or_default()).or_graphql()?;
+        let wanted = connection::page_size(first)?;
+        let db = &ctx.request()?.db;
+        let page = run::list(db, &self.0, &filter, &order, wanted, after).await.or_graphql()?;
+        let edges = page.items.into_iter().map(|(run, cursor)| RunEdge { node: Run(run), cursor }).collect();
+        Ok(RunConnection::new(edges, page.has_next))
+    }
+}
+
+fn parse_filter(filters: Option<&JsonString>) -> Result<RunFilter> {
+    RunFilter::parse(filters.map_or("", |filters| &filters.0)).or_graphql()
+}
+
+#[Object]
+impl Project {
+    /// Global id.
+    async fn id(&self) -> ID {
+        self.0.id.to_node_id().into()
+    }
+
+    /// The id from which the client takes the number.
+    async fn internal_id(&self) -> ID {
+        self.0.id.to_internal_id().into()
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its owner's name.
+    async fn entity_name(&self) -> &str {
+        &self.0.entity_name
+    }
+
+    /// Its owner.
+    async fn entity(&self, ctx: &Context<'_>) -> Result<Entity> {
+        let owner = ctx.request()?.loader.load_one(self.0.entity_id).await.or_graphql()?;
+        owner
+            .map(Entity)
+            .ok_or_else(|| counterweight_domain::Error::internal("a project without its owner"))
+            .or_graphql()
+    }
+
+    /// The user who owns it, where its owner is a user.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<super::User>> {
+        let request = ctx.request()?;
+        if self.0.entity_id != request.caller.entity_id {
+            return Ok(None);
+        }
+        let user = request.loader.load_one(request.caller.user_id).await.or_graphql()?;
+        Ok(user.map(super::User))
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+
+    /// As its owner wrote it.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// Who may see it: its owner.
+    async fn access(&self) -> &str {
+        "PRIVATE"
+    }
+
+    /// Saved layouts of the page. There are none.
+    async fn views(&self) -> Option<JsonString> {
+        None
+    }
+
+    /// Whether it is a benchmark of the service. It is not.
+    async fn is_benchmark(&self) -> bool {
+        false
+    }
+
+    /// Whether the viewer may only read it.
+    async fn read_only(&self) -> bool {
+        false
+    }
+
+    /// A Git remote. It has none; its runs have.
+    async fn repo(&self) -> Option<&str> {
+        None
+    }
+
+    /// A container image. It has none.
+    async fn docker_image(&self) -> Option<&str> {
+        None
+    }
+
+    /// A run by its run id; none when it was deleted.
+    async fn run(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+        #[graphql(name = "desc")] _desc: Option<String>,
+    ) -> Result<Option<Run>> {
+        self.find_run(ctx, &name).await
+    }
+
+    /// Older word for `run`.
+    async fn bucket(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+        #[graphql(name = "missingOk")] _missing_ok: Option<bool>,
+        #[graphql(name = "desc")] _desc: Option<String>,
+    ) -> Result<Option<Run>> {
+        self.find_run(ctx, &name).await
+    }
+
+    /// Runs that match a filter (a Mongo-like JSON object). Archived ones only with `"archived": true`.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<JsonString>,
+        after: Option<String>,
+        first: Option<i32>,
+        order: Option<String>,
+    ) -> Result<Option<RunConnection>> {
+        self.page(ctx, filters.as_ref(), order.as_deref(), after.as_deref(), first).await.map(Some)
+    }
+
+    /// Older word for `runs`.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn buckets(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Option<RunConnection>> {
+        self.page(ctx, None, None, None, first).await.map(Some)
+    }
+
+    /// How many runs match a filter.
+    async fn run_count(&self, ctx: &Context<'_>, filters: Option<JsonString>) -> Result<Option<i32>> {
+        let filter = parse_filter(filters.as_ref())?;
+        let count = run::count(&ctx.request()?.db, &self.0, &filter).await.or_graphql()?;
+        Ok(Some(i32::try_from(count).unwrap_or(i32::MAX)))
+    }
+}

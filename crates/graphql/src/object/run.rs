@@ -1,0 +1,420 @@
+//! Runs.
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use serde_json::{Map, Value};
+
+use counterweight_domain as domain;
+use counterweight_domain::file::{self, FileQuery};
+use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
+use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
+
+use super::history::{parse_spec, samples};
+use super::{File, FileConnection, FileEdge, LogLineConnection, LogLineEdge, ParquetHistory, Project, RunInfo, User};
+use crate::connection::{self, PageInfo};
+use crate::context::ContextExt as _;
+use crate::error::{OrGraphql as _, Result};
+use crate::loaders::FileCount;
+use crate::scalars::{DateTime, Int64, Json, JsonString};
+
+/// A run.
+pub(crate) struct Run(pub(crate) domain::run::Run);
+
+/// A page of runs.
+#[derive(SimpleObject)]
+pub(crate) struct RunConnection {
+    /// One for each run.
+    edges: Vec<RunEdge>,
+    /// Where the page ends.
+    page_info: PageInfo,
+}
+
+/// A run in a list.
+#[derive(SimpleObject)]
+pub(crate) struct RunEdge {
+    /// The run.
+    pub(crate) node: Run,
+    /// Its place in the list.
+    pub(crate) cursor: String,
+}
+
+/// Where a run stands between live and gone.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Lifecycle")]
+enum RunLifecycle {
+    /// Listed.
+    Live,
+    /// Out of the listings, reachable by name.
+    Archived,
+    /// In the trash.
+    Deleted,
+    /// Gone; only its id stays taken.
+    Purged,
+}
+
+impl RunConnection {
+    /// A page of these.
+    pub(crate) fn new(edges: Vec<RunEdge>, has_next_page: bool) -> Self {
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        Self { edges, page_info: PageInfo { end_cursor, has_next_page } }
+    }
+}
+
+impl Run {
+    async fn document(&self, ctx: &Context<'_>) -> Result<Option<RunDocument>> {
+        ctx.request()?.loader.load_one(self.0.id).await.or_graphql()
+    }
+
+    async fn stream(&self, ctx: &Context<'_>, stream: Stream) -> Result<Option<history::HistoryStream>> {
+        ctx.request()?.loader.load_one((self.0.id, stream)).await.or_graphql()
+    }
+
+    async fn line_count(&self, ctx: &Context<'_>, stream: Stream) -> Result<i32> {
+        let found = self.stream(ctx, stream).await?;
+        Ok(found.map_or(0, |found| i32::try_from(found.line_count).unwrap_or(i32::MAX)))
+    }
+
+    /// A JSON list of the last line, as a resuming client reads it (protocol reference 5.4).
+    async fn last_line(&self, ctx: &Context<'_>, stream: Stream) -> Result<JsonString> {
+        let lines = history::tail(&ctx.request()?.db, self.0.id, stream, 1).await.or_graphql()?;
+        serde_json::to_string(&lines).map_err(domain::Error::internal).or_graphql().map(JsonString)
+    }
+}
+
+#[Object]
+impl Run {
+    /// Global id, the storage id of the client.
+    async fn id(&self) -> ID {
+        self.0.id.to_node_id().into()
+    }
+
+    /// The run id that users see.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The pretty name.
+    async fn display_name(&self) -> &str {
+        &self.0.display_name
+    }
+
+    /// The number of its project.
+    async fn project_id(&self) -> Int64 {
+        Int64(self.0.project_id.0)
+    }
+
+    /// Its project.
+    async fn project(&self, ctx: &Context<'_>) -> Result<Option<Project>> {
+        Ok(ctx.request()?.loader.load_one(self.0.project_id).await.or_graphql()?.map(Project))
+    }
+
+    /// Who created it.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        Ok(ctx.request()?.loader.load_one(self.0.user_id).await.or_graphql()?.map(User))
+    }
+
+    /// What its process is doing.
+    async fn state(&self) -> &str {
+        self.0.state.as_str()
+    }
+
+    /// Where it stands between live and gone.
+    async fn lifecycle(&self) -> RunLifecycle {
+        self.0.lifecycle.into()
+    }
+
+    /// When an archived run will be deleted; none: never.
+    async fn archived_until(&self) -> Option<DateTime> {
+        self.0.archived_until.map(DateTime)
+    }
+
+    /// When it was deleted.
+    async fn deleted_at(&self) -> Option<DateTime> {
+        self.0.deleted_at.map(DateTime)
+    }
+
+    /// Until when a deleted run can be restored.
+    async fn purge_after(&self) -> Option<DateTime> {
+        self.0.purge_after.map(DateTime)
+    }
+
+    /// Its tags.
+    async fn tags(&self) -> &[String] {
+        self.0.tags.as_slice()
+    }
+
+    /// Its group.
+    async fn group(&self) -> Option<&str> {
+        self.0.group_name.as_deref()
+    }
+
+    /// Its job type.
+    async fn job_type(&self) -> Option<&str> {
+        self.0.job_type.as_deref()
+    }
+
+    /// Git commit.
+    async fn commit(&self) -> Option<&str> {
+        self.0.commit_hash.as_deref()
+    }
+
+    /// The machine that ran it.
+    async fn host(&self) -> Option<&str> {
+        self.0.host.as_deref()
+    }
+
+    /// Its description.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// Its notes.
+    async fn notes(&self) -> Option<&str> {
+        self.0.notes.as_deref()
+    }
+
+    /// Whether the viewer may only read it.
+    async fn read_only(&self) -> bool {
+        false
+    }
+
+    /// When it was created.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it last changed by other than a heartbeat.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+
+    /// When its writer was last heard of.
+    async fn heartbeat_at(&self) -> DateTime {
+        DateTime(self.0.heartbeat_at)
+    }
+
+    /// The sweep that started it.
+    async fn sweep_name(&self) -> Option<&str> {
+        self.0.sweep_name.as_deref()
+    }
+
+    /// Whether its writer is told to stop.
+    async fn stopped(&self) -> bool {
+        self.0.stop_requested
+    }
+
+    /// Same as `stopped`.
+    async fn should_stop(&self) -> bool {
+        self.0.stop_requested
+    }
+
+    /// Whether it runs.
+    async fn running(&self) -> bool {
+        self.0.state == RunState::Running
+    }
+
+    /// Whether it failed or crashed.
+    async fn failed(&self) -> bool {
+        matches!(self.0.state, RunState::Failed | RunState::Crashed)
+    }
+
+    /// Exit code of its process.
+    async fn exitcode(&self) -> Option<i32> {
+        self.0.exit_code
+    }
+
+    /// The whole config, as the client sent it.
+    async fn config(&self, ctx: &Context<'_>) -> Result<JsonString> {
+        let text = self.document(ctx).await?.and_then(|document| document.config);
+        Ok(JsonString(text.unwrap_or_else(|| "{}".to_owned())))
+    }
+
+    /// Chosen keys of the client's own part of the config. Whether `t` is there tells it that the run has started.
+    async fn wandb_config(&self, ctx: &Context<'_>, keys: Option<Vec<String>>) -> Result<JsonString> {
+        let text = self.document(ctx).await?.and_then(|document| document.config).unwrap_or_default();
+        let config: Value = serde_json::from_str(&text).unwrap_or_default();
+        let own = config.pointer("/_wandb/value").and_then(Value::as_object).cloned().unwrap_or_default();
+        let chosen: Map<String, Value> = own
+            .into_iter()
+            .filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(key)))
+            .collect();
+        Ok(JsonString(Value::Object(chosen).to_string()))
+    }
+
+    /// The whole summary, as the client sent it; bare `NaN` may stand in it.
+    async fn summary_metrics(&self, ctx: &Context<'_>) -> Result<JsonString> {
+        let text = self.document(ctx).await?.and_then(|document| document.summary);
+        Ok(JsonString(text.unwrap_or_else(|| "{}".to_owned())))
+    }
+
+    /// The latest system metrics.
+    async fn system_metrics(&self, ctx: &Context<'_>) -> Result<JsonString> {
+        let text = self.document(ctx).await?.and_then(|document| document.system_metrics).unwrap_or_default();
+        let mut line: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+        line.remove("_wandb");
+        Ok(JsonString(Value::Object(line).to_string()))
+    }
+
+    /// Lines of history.
+    async fn history_line_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        self.line_count(ctx, Stream::History).await
+    }
+
+    /// Lines of system metrics.
+    async fn events_line_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        self.line_count(ctx, Stream::Events).await
+    }
+
+    /// Lines of console output.
+    async fn log_line_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        self.line_count(ctx, Stream::Console).await
+    }
+
+    /// The last line of history, in a JSON list.
+    async fn history_tail(&self, ctx: &Context<'_>) -> Result<JsonString> {
+        self.last_line(ctx, Stream::History).await
+    }
+
+    /// The last line of system metrics, in a JSON list.
+    async fn events_tail(&self, ctx: &Context<'_>) -> Result<JsonString> {
+        self.last_line(ctx, Stream::Events).await
+    }
+
+    /// What was logged, key by key; none before the first row.
+    async fn history_keys(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
+        let Some(stream) = self.stream(ctx, Stream::History).await? else { return Ok(None) };
+        Ok(history::history_keys(&stream).or_graphql()?.map(Json))
+    }
+
+    /// Rows as they were logged, at most `samples` of them, evenly chosen; from `minStep`, up to but not including
+    /// `maxStep`.
+    #[graphql(complexity = "100")]
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        min_step: Option<Int64>,
+        max_step: Option<Int64>,
+        #[graphql(name = "samples")] wanted: Option<i32>,
+    ) -> Result<Option<Vec<String>>> {
+        let range = StepRange { min: min_step.map(|step| step.0), max: max_step.map(|step| step.0) };
+        let db = &ctx.request()?.db;
+        history::rows(db, self.0.id, Stream::History, range, samples(wanted)).await.or_graphql().map(Some)
+    }
+
+    /// System metrics, at most `samples` rows, evenly chosen.
+    #[graphql(complexity = "100")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "samples")] wanted: Option<i32>,
+    ) -> Result<Option<Vec<String>>> {
+        let db = &ctx.request()?.db;
+        let range = StepRange::default();
+        history::rows(db, self.0.id, Stream::Events, range, samples(wanted)).await.or_graphql().map(Some)
+    }
+
+    /// For each spec, rows that have all its keys, cut down to these.
+    #[graphql(complexity = "100 * specs.len().max(1)")]
+    async fn sampled_history(&self, ctx: &Context<'_>, specs: Vec<JsonString>) -> Result<Vec<Option<Json>>> {
+        let db = &ctx.request()?.db;
+        let mut answers = Vec::with_capacity(specs.len());
+        for spec in &specs {
+            let rows = history::sampled(db, self.0.id, &parse_spec(spec)?).await.or_graphql()?;
+            answers.push(Some(Json(Value::Array(rows))));
+        }
+        Ok(answers)
+    }
+
+    /// History in Parquet files, and what is not in them yet.
+    #[graphql(complexity = "100")]
+    async fn parquet_history(&self, ctx: &Context<'_>, live_keys: Vec<String>) -> Result<ParquetHistory> {
+        let spec = SampleSpec { keys: live_keys, samples: 2, range: StepRange::default() };
+        let rows = history::sampled(&ctx.request()?.db, self.0.id, &spec).await.or_graphql()?;
+        Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: rows.into_iter().map(Json).collect() })
+    }
+
+    /// Console lines: the `last` ones, or the `first` ones after a cursor.
+    #[graphql(complexity = "connection::cost(first.or(last), child_complexity)")]
+    async fn log_lines(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        last: Option<i32>,
+        after: Option<String>,
+        #[graphql(name = "useImprovedPagination")] _use_improved_pagination: Option<bool>,
+    ) -> Result<Option<LogLineConnection>> {
+        let wanted = connection::page_size(first.or(last))?;
+        let after: Option<i64> = connection::decode("log lines", after.as_deref())?;
+        let start = match (first, last) {
+            (None, Some(_)) => {
+                let count = i64::from(self.line_count(ctx, Stream::Console).await?);
+                count.saturating_sub_unsigned(wanted).max(0)
+            }
+            _ => after.map_or(0, |after| after.saturating_add(1).max(0)),
+        };
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let page = history::line_page(&ctx.request()?.db, self.0.id, start, wanted).await.or_graphql()?;
+        let end = page.lines.last().map(|line| line.number);
+        let has_next_page = end.is_some_and(|end| end + 1 < page.line_count);
+        let end_cursor = end.map(|end| connection::encode("log lines", &end)).transpose()?;
+        let edges = page.lines.into_iter().map(LogLineEdge::from).collect();
+        Ok(Some(LogLineConnection { edges, page_info: PageInfo { end_cursor, has_next_page } }))
+    }
+
+    /// How many files it has.
+    async fn file_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let count = ctx.request()?.loader.load_one(FileCount(self.0.id)).await.or_graphql()?;
+        Ok(count.map_or(0, |count| i32::try_from(count).unwrap_or(i32::MAX)))
+    }
+
+    /// Its files by name: exactly `names`, or those that match a SQL `LIKE` pattern, or all. A name that has no file
+    /// answers with one of no bytes, since older clients upload to its `url(upload: true)`.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn files(
+        &self,
+        ctx: &Context<'_>,
+        names: Option<Vec<Option<String>>>,
+        pattern: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<Option<FileConnection>> {
+        let request = ctx.request()?;
+        let wanted = connection::page_size(first)?;
+        let after: Option<String> = connection::decode("files", after.as_deref())?;
+        let names: Vec<String> = names.unwrap_or_default().into_iter().flatten().collect();
+        let missing_too = after.is_none();
+        let query = FileQuery { names, pattern: pattern.filter(|pattern| !pattern.is_empty()), after };
+        let rows = file::list(&request.db, self.0.id, &query, wanted + 1).await.or_graphql()?;
+        let (rows, has_next_page) = connection::cut(rows, wanted);
+        let mut files: Vec<File> = rows.into_iter().map(|row| File::stored(&self.0, row)).collect();
+        if missing_too && !has_next_page {
+            for name in query.names {
+                if !files.iter().any(|file| file.name == name) {
+                    files.push(File::announced(&self.0, name));
+                }
+            }
+        }
+        let mut edges = Vec::with_capacity(files.len());
+        for node in files {
+            let cursor = connection::encode("files", &node.name)?;
+            edges.push(FileEdge { node, cursor });
+        }
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        let total_count = match ctx.look_ahead().field("totalCount").exists() {
+            true => request.loader.load_one(FileCount(self.0.id)).await.or_graphql()?,
+            false => None,
+        };
+        Ok(Some(FileConnection {
+            edges,
+            page_info: PageInfo { end_cursor, has_next_page },
+            total_count: total_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
+            upload_headers: Some(Vec::new()),
+        }))
+    }
+
+    /// How it was started.
+    #[graphql(complexity = "100")]
+    async fn run_info(&self, ctx: &Context<'_>) -> Result<Option<RunInfo>> {
+        let request = ctx.request()?;
+        RunInfo::read(&request.db, &request.blobs, self.0.id).await.or_graphql()
+    }
+}

@@ -1,0 +1,112 @@
+//! What can be asked.
+
+mod server_info;
+
+use async_graphql::{Context, Object};
+
+use counterweight_domain::{account, project as domain_project, run};
+
+use crate::connection::{self, PageInfo};
+use crate::context::ContextExt as _;
+use crate::error::{OrGraphql as _, Result};
+use crate::object::{
+    Entity, Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User,
+};
+use server_info::ServerInfo;
+
+/// The root of queries.
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The signed-in user.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        let request = ctx.request()?;
+        Ok(Some(User(account::get_user(&request.db, request.caller.user_id).await.or_graphql()?)))
+    }
+
+    /// What this server is and can do.
+    async fn server_info(&self) -> ServerInfo {
+        ServerInfo
+    }
+
+    /// An entity by name; the viewer's own where none is named.
+    async fn entity(&self, ctx: &Context<'_>, name: Option<String>) -> Result<Option<Entity>> {
+        let request = ctx.request()?;
+        let found = account::find_entity(&request.db, &request.caller, name.as_deref()).await.or_graphql()?;
+        Ok(found.map(Entity))
+    }
+
+    /// An organization by name. There are none yet.
+    async fn organization(&self, #[graphql(name = "name")] _name: Option<String>) -> Option<Organization> {
+        None
+    }
+
+    /// A project by name.
+    async fn project(
+        &self,
+        ctx: &Context<'_>,
+        name: Option<String>,
+        entity_name: Option<String>,
+    ) -> Result<Option<Project>> {
+        Project::find(ctx, entity_name.as_deref(), name.as_deref()).await
+    }
+
+    /// Older word for `project`.
+    async fn model(
+        &self,
+        ctx: &Context<'_>,
+        name: Option<String>,
+        entity_name: Option<String>,
+    ) -> Result<Option<Project>> {
+        Project::find(ctx, entity_name.as_deref(), name.as_deref()).await
+    }
+
+    /// The projects of an entity, newest first; none for an entity that the viewer may not see.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn models(
+        &self,
+        ctx: &Context<'_>,
+        entity_name: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<Option<ProjectConnection>> {
+        let request = ctx.request()?;
+        let owner = account::find_entity(&request.db, &request.caller, entity_name.as_deref()).await;
+        let Some(owner) = owner.or_graphql()? else { return Ok(None) };
+        let wanted = connection::page_size(first)?;
+        let after = connection::decode("projects", after.as_deref())?;
+        let rows = domain_project::list(&request.db, &request.caller, owner.id, after, wanted + 1).await;
+        let (rows, has_next_page) = connection::cut(rows.or_graphql()?, wanted);
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = connection::encode("projects", &(row.created_at, row.id))?;
+            edges.push(ProjectEdge { node: Project(row), cursor });
+        }
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        Ok(Some(ProjectConnection { edges, page_info: PageInfo { end_cursor, has_next_page } }))
+    }
+
+    /// Deleted runs that can still be restored, last deleted first.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn trash(
+        &self,
+        ctx: &Context<'_>,
+        entity_name: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<RunConnection> {
+        let request = ctx.request()?;
+        let wanted = connection::page_size(first)?;
+        let after = connection::decode("trash", after.as_deref())?;
+        let name = entity_name.as_deref();
+        let rows = run::list_trash(&request.db, &request.caller, name, after, wanted + 1).await.or_graphql()?;
+        let (rows, has_next_page) = connection::cut(rows, wanted);
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = connection::encode("trash", &(row.deleted_at.unwrap_or_default(), row.id))?;
+            edges.push(RunEdge { node: Run(row), cursor });
+        }
+        Ok(RunConnection::new(edges, has_next_page))
+    }
+}

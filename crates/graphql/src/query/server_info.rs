@@ -1,0 +1,62 @@
+//! What the server tells of itself (protocol reference 2.0).
+
+use async_graphql::{Object, SimpleObject};
+use serde_json::json;
+
+use crate::scalars::Json;
+
+/// What this server is and can do.
+pub(crate) struct ServerInfo;
+
+/// Whether there is a newer release.
+#[derive(SimpleObject)]
+struct LocalVersionInfo {
+    /// Always false: the server asks nobody.
+    out_of_date: bool,
+    /// This version.
+    latest_version_string: String,
+    /// This version.
+    version_on_this_instance_string: String,
+}
+
+/// An ability that the client asks about before it uses it.
+#[derive(SimpleObject)]
+struct ServerFeature {
+    /// The client's name for it.
+    name: String,
+    /// Whether it is there.
+    is_enabled: bool,
+}
+
+/// Abilities that are there; the client takes every other name as absent.
+const FEATURES: &[&str] = &[
+    "LARGE_FILENAMES",
+    "STRUCTURED_CONSOLE_LOGS",
+    "MARK_RUN_FILES_UPLOADED",
+    "FILESTREAM_GZIP",
+    "UPDATE_RUN_STATE",
+];
+
+#[Object]
+impl ServerInfo {
+    /// Client releases that may talk to this server. The upper bound is out of reach: the contract is the wire
+    /// format, and a client older than the lower one does not speak it.
+    async fn cli_version_info(&self) -> Json {
+        Json(json!({"min_cli_version": "0.10.0", "max_cli_version": "99.0.0"}))
+    }
+
+    /// Whether there is a newer release of this server.
+    async fn latest_local_version_info(&self) -> LocalVersionInfo {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        LocalVersionInfo {
+            out_of_date: false,
+            latest_version_string: version.clone(),
+            version_on_this_instance_string: version,
+        }
+    }
+
+    /// Abilities, by the client's names.
+    async fn features(&self) -> Vec<ServerFeature> {
+        FEATURES.iter().map(|name| ServerFeature { name: (*name).to_owned(), is_enabled: true }).collect()
+    }
+}

@@ -1,0 +1,83 @@
+//! The client's scalars (protocol reference 3).
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use counterweight_domain::Timestamp;
+
+/// A string that holds serialised JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct JsonString(pub(crate) String);
+
+/// A string that holds serialised JSON.
+#[Scalar(name = "JSONString")]
+impl ScalarType for JsonString {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// Any JSON value, not encoded as a string.
+#[derive(Clone, Debug)]
+pub(crate) struct Json(pub(crate) serde_json::Value);
+
+/// Any JSON value, not encoded as a string.
+#[Scalar(name = "JSON")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.into_json()?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
+    }
+}
+
+/// A 64-bit integer, written as a JSON number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Int64(pub(crate) i64);
+
+/// A 64-bit integer, written as a JSON number.
+#[Scalar(name = "Int64")]
+impl ScalarType for Int64 {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => {
+                number.as_i64().map(Self).ok_or_else(|| InputValueError::custom("not a 64-bit integer"))
+            }
+            Value::String(text) => text.parse().map(Self).map_err(|_| InputValueError::expected_type(value)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
+/// A moment, as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DateTime(pub(crate) Timestamp);
+
+/// A moment, as RFC 3339 in UTC.
+#[Scalar(name = "DateTime")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => {
+                Timestamp::parse(text).map(Self).ok_or_else(|| InputValueError::custom("not an RFC 3339 time"))
+            }
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339())
+    }
+}
