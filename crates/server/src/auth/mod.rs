@@ -1,0 +1,8 @@
+//! Who is calling.
+
+mod cache;
+mod credentials;
+mod requester;
+
+pub use self::cache::{Answer, SignInCache};
+pub use self::requester::Requester;

@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flags;
+
+/// Experiment tracking for the `wandb` client, on your own machine, that really deletes.
+#[derive(Debug, Parser)]
+#[command(name = "counterweight", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Settings of every command.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+const AFTER_HELP: &str = "\
+Settings: each has a place in config.default.toml and a variable, as gc.grace and COUNTERWEIGHT_GC__GRACE.
+Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong setting.";
+
+/// What `counterweight` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API and the page, and run the worker
+    Serve {
+        /// Leave deletion and collection to separate `counterweight worker` processes
+        #[arg(long)]
+        no_worker: bool,
+    },
+    /// Run only the worker: purge deleted runs, collect bytes, detect crashes
+    Worker,
+    /// Bring the database up to date
+    Migrate,
+    /// Collect once, now, and report
+    Gc {
+        /// Only report what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Manage users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print the GraphQL schema
+    Schema,
+    /// Check settings, database and object store
+    Doctor,
+}
+
+/// `counterweight user …`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user with a personal entity, and print the API key
+    Create {
+        /// Name of user and entity
+        name: String,
+        /// May administer the instance
+        #[arg(long)]
+        admin: bool,
+        /// Use this key instead of a random one (at least 40 characters)
+        #[arg(long, value_name = "KEY")]
+        api_key: Option<String>,
+    },
+}
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+pub struct Settings {
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        help = "Where to serve [env: COUNTERWEIGHT_LISTEN] [default: 127.0.0.1:8080]"
+    )]
+    listen: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Folder of the SQLite database and the objects [env: COUNTERWEIGHT_DATA] [default: ./data]"
+    )]
+    data: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "sqlite:PATH or postgres://… [env: COUNTERWEIGHT_DATABASE_URL]"
+    )]
+    database_url: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "file:///… or s3://… [env: COUNTERWEIGHT_OBJECT_STORE]"
+    )]
+    object_store: Option<String>,
+    /// File with settings
+    #[arg(long, global = true, value_name = "FILE", env = "COUNTERWEIGHT_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+impl From<Settings> for Flags {
+    fn from(settings: Settings) -> Self {
+        let Settings { listen, data, database_url, object_store, config } = settings;
+        Self { config, listen, data, database_url, object_store }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_command() {
+        for line in [["counterweight", "--data", "x", "serve"], ["counterweight", "serve", "--data", "x"]] {
+            let flags = Flags::from(Cli::parse_from(line).settings);
+            assert_eq!(flags.data.as_deref(), Some("x"));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the program does, one file per command.
+
+mod doctor;
+mod gc;
+mod migrate;
+mod resources;
+mod schema;
+mod serve;
+mod user;
+mod worker;
+
+use std::io::{Write as _, stdout};
+
+use counterweight_domain::Error;
+use counterweight_storage::{Misconfiguration, StorageError};
+
+use crate::cli::{Cli, Command, UserCommand};
+use crate::config::{self, ConfigError, Flags};
+use crate::telemetry;
+
+/// Reads the settings, starts the log and runs the command.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Schema = cli.command {
+        return schema::run();
+    }
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = config::load(Flags::from(cli.settings), environment)?;
+    telemetry::start_log(&config.log)?;
+    match cli.command {
+        Command::Serve { no_worker } => serve::run(config, !no_worker).await,
+        Command::Worker => worker::run(&config).await,
+        Command::Migrate => migrate::run(&config).await,
+        Command::Gc { dry_run } => gc::run(&config, dry_run).await,
+        Command::User(UserCommand::Create { name, admin, api_key }) => {
+            user::create(&config, &name, admin, api_key.as_deref()).await
+        }
+        Command::Schema => schema::run(),
+        Command::Doctor => doctor::run(&config).await,
+    }
+}
+
+/// Whether what failed is what was asked for, not the doing of it.
+pub fn is_wrong_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || matches!(cause.downcast_ref(), Some(Error::Invalid { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(StorageError::Misconfigured(
+                    Misconfiguration::Url(_)
+                        | Misconfiguration::Scheme(_)
+                        | Misconfiguration::NotAFolder
+                        | Misconfiguration::NoBucket
+                ))
+            )
+    })
+}
+
+/// Prints a result.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}

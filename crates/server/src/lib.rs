@@ -1,0 +1,22 @@
+//! The program `counterweight`: routes, sign-in, settings, logs and commands around the other crates.
+//!
+//! [`router`] is the whole server without a socket, for tests.
+
+pub mod auth;
+mod base_url;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod graphql_http;
+pub mod lifecycle;
+pub mod middleware;
+pub mod problem;
+pub mod rest;
+mod router;
+mod state;
+pub mod telemetry;
+mod ui;
+
+pub use self::base_url::BaseUrl;
+pub use self::router::router;
+pub use self::state::AppState;

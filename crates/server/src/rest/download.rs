@@ -1,0 +1,85 @@
+//! Answering with a file's bytes, whole or in part.
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use counterweight_domain::Error;
+use counterweight_domain::file::File;
+use counterweight_storage::{BlobStore, ObjectKey, StorageError};
+
+use crate::problem::Problem;
+
+/// The file, or the one range of it that the request asks for; several ranges at once are answered with the whole.
+pub(super) async fn respond(
+    blobs: &BlobStore,
+    file: &File,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let size = u64::try_from(file.size_bytes).map_err(Error::internal)?;
+    let range = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
+        Some(range) => wanted(range, size)?,
+        None => None,
+    };
+    let key = ObjectKey::parse(file.object_key.clone()).map_err(Error::internal)?;
+    let body = blobs.get(&key, range.clone()).await.map_err(|error| match error {
+        StorageError::NotFound => Error::internal(format!("object {key} of a stored file is missing")),
+        other => Error::unavailable(other),
+    })?;
+    let (status, length) = match &range {
+        Some(range) => (StatusCode::PARTIAL_CONTENT, range.end - range.start),
+        None => (StatusCode::OK, size),
+    };
+    let mime = mime_guess::from_path(&file.name).first_or_octet_stream();
+    let mut response = Response::builder()
+        .status(status)
+        .header(ACCEPT_RANGES, "bytes")
+        .header(CONTENT_LENGTH, length)
+        .header(CONTENT_TYPE, mime.as_ref())
+        .header(CACHE_CONTROL, "private, no-cache")
+        .header(LAST_MODIFIED, http_date(file));
+    if let Some(md5) = &file.md5 {
+        response = response.header(ETAG, format!("\"{md5}\""));
+    }
+    if let Some(range) = range {
+        response = response.header(CONTENT_RANGE, format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    }
+    Ok(response.body(Body::from_stream(body.stream)).map_err(Error::internal)?)
+}
+
+fn http_date(file: &File) -> String {
+    file.updated_at.to_http_date()
+}
+
+fn wanted(range: &str, size: u64) -> Result<Option<std::ops::Range<u64>>, Problem> {
+    let unsatisfiable = || {
+        let total = HeaderValue::try_from(format!("bytes */{size}")).map_err(Error::internal)?;
+        let message = "the file has no such range";
+        Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", message)
+            .header(CONTENT_RANGE, total))
+    };
+    // A header that is not understood is ignored, as RFC 9110 asks.
+    let Ok(parsed) = http_range_header::parse_range_header(range) else { return Ok(None) };
+    match parsed.validate(size) {
+        Ok(ranges) if ranges.len() == 1 => Ok(Some(*ranges[0].start()..ranges[0].end() + 1)),
+        Ok(_) => Ok(None),
+        Err(_) => unsatisfiable(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_http_means_them() {
+        assert_eq!(wanted("bytes=0-0", 10).unwrap(), Some(0..1));
+        assert_eq!(wanted("bytes=4-", 10).unwrap(), Some(4..10));
+        assert_eq!(wanted("bytes=-3", 10).unwrap(), Some(7..10));
+        assert_eq!(wanted("bytes=0-1,4-5", 10).unwrap(), None);
+        assert_eq!(wanted("lines=0-1", 10).unwrap(), None);
+        assert_eq!(wanted("bytes=10-", 10).unwrap_err().status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything but the page: GraphQL and what the `wandb` client calls besides it.
+
+mod download;
+pub mod file_stream;
+pub mod files;
+pub mod graphql;
+pub mod health;
+pub mod objects;
+pub mod prometheus;

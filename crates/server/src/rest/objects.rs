@@ -1,0 +1,110 @@
+//! `/objects/{token}`: bytes in and out for whoever holds a signed URL (protocol reference 4.3, 4.4).
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CONTENT_LENGTH, ETAG};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use counterweight_domain::file::{self, FileName, Grant};
+use counterweight_domain::{Error, Result};
+use counterweight_storage::{BoxError, PutLimit, StorageError, TokenError};
+use futures_util::TryStreamExt as _;
+
+use super::download;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// What S3 holds in one object.
+const LARGEST_FILE: u64 = 5 << 40;
+
+fn open(state: &AppState, token: &str) -> Result<Grant, Problem> {
+    state.signer.open(token, state.db.now().0).map_err(|error| {
+        let (code, message) = match error {
+            TokenError::Expired => ("URL_EXPIRED", "this URL has expired; ask for a new one"),
+            TokenError::Forged | TokenError::Malformed => {
+                ("URL_INVALID", "this URL was not made by this server")
+            }
+        };
+        // The client asks for a new URL on 401 and 403.
+        Problem::new(StatusCode::FORBIDDEN, code, message)
+    })
+}
+
+fn wrong_use() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "URL_INVALID", "this URL is for something else")
+}
+
+/// Gives out a file.
+pub async fn get(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Grant::Download { file_id } = open(&state, &token)? else { return Err(wrong_use()) };
+    let found = file::get(&state.db, file_id).await?;
+    download::respond(&state.blobs, &found, &headers).await
+}
+
+/// Takes in a file. It appears, or replaces what had its name, once all bytes are durable.
+pub async fn put(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Grant::Upload { run_id, name } = open(&state, &token)? else { return Err(wrong_use()) };
+    let name = FileName::parse("name", &name)?;
+    let (parts, body) = request.into_parts();
+    let expected_bytes = announced(&parts.headers)?;
+    let (blob_id, key) = file::begin_upload(&state.db, run_id).await?;
+    let limit = PutLimit { max_bytes: LARGEST_FILE, expected_bytes };
+    let stored = state.blobs.put_stream(&key, chunks(body), limit).await.map_err(refused)?;
+    check_digest(&parts.headers, &stored.md5.to_string())?;
+    file::finish_upload(&state.db, run_id, &name, blob_id, stored.size_bytes, stored.md5).await?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", stored.md5)).map_err(Error::internal)?;
+    Ok((StatusCode::OK, [(ETAG, etag)]).into_response())
+}
+
+fn chunks(body: Body) -> impl futures_util::Stream<Item = Result<bytes::Bytes, BoxError>> + Send {
+    body.into_data_stream().map_err(Into::into)
+}
+
+fn announced(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let length = length.to_str().ok().and_then(|length| length.parse().ok());
+    length.map(Some).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "LENGTH_INVALID", "Content-Length is not a number of bytes")
+    })
+}
+
+fn check_digest(headers: &HeaderMap, md5: &str) -> Result<(), Problem> {
+    match headers.get("content-md5") {
+        Some(claimed) if claimed.as_bytes() != md5.as_bytes() => {
+            let message = "the bytes that arrived do not have the announced MD5";
+            Err(Problem::new(StatusCode::BAD_REQUEST, "DIGEST_MISMATCH", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What went wrong between the client and the store, by who can do something about it.
+pub(super) fn refused(error: StorageError) -> Problem {
+    match error {
+        StorageError::TooLarge { .. } => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "FILE_TOO_LARGE",
+            "the file is larger than any store takes",
+        ),
+        StorageError::LengthMismatch { expected, got } => {
+            let message = format!("{got} bytes arrived where {expected} were announced");
+            Problem::new(StatusCode::BAD_REQUEST, "LENGTH_MISMATCH", message)
+        }
+        StorageError::Body(_) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_INCOMPLETE", "the body broke off")
+        }
+        StorageError::OutOfSpace(_) => {
+            let message = "the server's storage is full; the upload is tried again later";
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL", message)
+        }
+        other => Error::unavailable(other).into(),
+    }
+}

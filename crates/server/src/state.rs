@@ -1,0 +1,64 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use counterweight_domain::deletion::Retention;
+use counterweight_domain::{Db, Result, account, history};
+use counterweight_storage::{BlobStore, UrlSigner};
+use metrics_exporter_prometheus::PrometheusHandle;
+use url::Url;
+
+use crate::auth::SignInCache;
+use crate::config::Config;
+use crate::graphql_http::GraphQlExecutor;
+
+/// What the routes share.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The database.
+    pub db: Db,
+    /// The bytes.
+    pub blobs: BlobStore,
+    /// Stores what runs stream.
+    pub history: history::Writer,
+    /// Seals and opens the tokens of `/objects/{token}`.
+    pub signer: Arc<UrlSigner>,
+    /// How long such a token is good.
+    pub url_lifetime: Duration,
+    /// How long what is deleted or archived is kept.
+    pub retention: Retention,
+    /// The address that clients call, when it is not the one they name.
+    pub external_url: Option<Url>,
+    /// Answers of the sign-in.
+    pub sign_ins: Arc<SignInCache>,
+    /// The schema.
+    pub graphql: GraphQlExecutor,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+}
+
+impl AppState {
+    /// Brings it together; the secret of the signer comes from the database, the same for every server.
+    pub async fn new(
+        config: &Config,
+        db: Db,
+        blobs: BlobStore,
+        history: history::Writer,
+        graphql: GraphQlExecutor,
+        metrics: PrometheusHandle,
+    ) -> Result<Self> {
+        let signer = Arc::new(UrlSigner::new(&account::shared_secret(&db, "object_urls").await?));
+        let sign_ins = Arc::new(SignInCache::new(db.env().clone()));
+        Ok(Self {
+            db,
+            blobs,
+            history,
+            signer,
+            url_lifetime: config.urls.lifetime,
+            retention: Retention { trash: config.retention.trash, archive: config.retention.archive },
+            external_url: config.server.external_url.clone(),
+            sign_ins,
+            graphql,
+            metrics,
+        })
+    }
+}
