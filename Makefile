@@ -1,0 +1,39 @@
+# The things one does here. Each says what it installs, and does nothing twice.
+.PHONY: run test test-all check web schema bench
+
+SERVER := counterweight-server
+PAGE := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+
+# Serves on http://127.0.0.1:8080, with its data in ./data. Flags: make run ARGS="--listen 127.0.0.1:9000"
+run: web
+	cargo build --locked --release -p $(SERVER)
+	target/release/counterweight serve $(ARGS)
+
+# What guards every landing.
+test:
+	scripts/setup.sh
+	scripts/check.sh
+
+# Both clients on both databases, and the long runs.
+test-all:
+	scripts/setup.sh
+	scripts/check.sh --all
+
+# The checks alone, on a machine that is set up.
+check:
+	scripts/check.sh
+
+web: web/dist/index.html
+
+web/dist/index.html: $(PAGE)
+	scripts/setup.sh web
+	npm --prefix web run build
+	touch $@
+
+# Writes schema.graphql, which a test compares with the program.
+schema: web
+	cargo run --locked --quiet -p $(SERVER) -- schema > schema.graphql.new
+	mv schema.graphql.new schema.graphql
+
+bench: web
+	cargo run --locked --release -p counterweight-bench -- $(ARGS)

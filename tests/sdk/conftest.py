@@ -1,0 +1,92 @@
+"""One server for the tests that change no setting, and one of its own for each that does."""
+
+import os
+import uuid
+
+import pytest
+import wandb
+
+from client import environment
+from server import Server
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="where the server keeps its rows")
+    parser.addoption("--kills", type=int, default=3, help="how often test_kill.py kills the server")
+
+
+def pytest_report_header(config):
+    return f"wandb {wandb.__version__} on {config.getoption('database')}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What a test counted, rather than only found right."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
+@pytest.fixture(scope="session")
+def database(request):
+    return request.config.getoption("database")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment():
+    """None of the settings of whoever runs the tests reaches the client."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory, database):
+    server = Server(tmp_path_factory.mktemp("server"), database, settings={})
+    yield server
+    server.discard()
+
+
+@pytest.fixture
+def own_server(tmp_path_factory, database, use_client):
+    """Starts a server with settings of the test, and points the client at it."""
+    servers = []
+
+    def start(settings, **limits):
+        names = {f"COUNTERWEIGHT_{name.upper().replace('.', '__')}": value for name, value in settings.items()}
+        servers.append(Server(tmp_path_factory.mktemp("server"), database, names, **limits))
+        use_client(servers[-1])
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.discard()
+
+
+@pytest.fixture
+def use_client(monkeypatch, tmp_path):
+    """Points the client at a server, as a user of it."""
+    monkeypatch.chdir(tmp_path)
+
+    def use(server, key=None):
+        wandb.teardown()
+        for name, value in environment(server, tmp_path, key).items():
+            monkeypatch.setenv(name, value)
+
+    yield use
+    wandb.teardown()
+
+
+@pytest.fixture
+def server(shared_server, use_client):
+    use_client(shared_server)
+    return shared_server
+
+
+@pytest.fixture
+def project():
+    """A project that nobody has used."""
+    return f"project-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def api(server):
+    return wandb.Api()
