@@ -44,6 +44,15 @@ skip() {
   report+=$(printf '\n  SKIPPED  %s: %s' "$1" "$2")
 }
 
+page() {
+  make web
+  npm --prefix web run check
+}
+
+rust_tests() {
+  COUNTERWEIGHT_TEST_POSTGRES_URL=$postgres cargo nextest run --locked --workspace
+}
+
 schema_unchanged() {
   target/debug/counterweight schema | diff -u schema.graphql - ||
     { echo "schema.graphql is not what the program prints; run: make schema" >&2 && return 1; }
@@ -52,19 +61,18 @@ schema_unchanged() {
 sdk() {
   local client=$1 database=$2
   shift 2
-  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" "$@"
+  COUNTERWEIGHT_TEST_POSTGRES_URL=$postgres .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" "$@"
 }
 
-COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$clusters/postgres")
-export COUNTERWEIGHT_TEST_POSTGRES_URL
+postgres=$(scripts/postgres.sh start "$clusters/postgres")
 
 step "format" cargo fmt --all --check
-step "page" make web
+step "page" page
 step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 # One build for the program and the tests: the features of the dependencies, and so their builds, are the same.
 step "build" cargo build --locked --workspace --all-targets
-step "tests, on SQLite and PostgreSQL" cargo nextest run --locked --workspace
+step "tests, on SQLite and PostgreSQL" rust_tests
 step "documentation tests" cargo test --locked --workspace --doc --quiet
 step "schema.graphql unchanged" schema_unchanged
 step "GraphQL over HTTP" npm --prefix tests/http test

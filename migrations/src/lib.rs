@@ -3,7 +3,7 @@
 //! Forward only; a released migration is never edited. Each runs in a transaction on both databases.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 mod m20261122_000001_first_slice;
 
@@ -20,7 +20,7 @@ impl MigratorTrait for Migrator {
 
 /// Brings the database up to date. Several servers may start together: on `PostgreSQL` an advisory lock, on
 /// `SQLite` the single writer keeps them apart.
-pub async fn migrate(connection: &sea_orm_migration::sea_orm::DatabaseConnection) -> Result<(), DbErr> {
+pub async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     use sea_orm_migration::sea_orm::TransactionTrait as _;
     // "counterw" as a number; held until the guard transaction ends.
     const LOCK: i64 = 0x636f_756e_7465_7277;

@@ -3,7 +3,9 @@
 //! All times are microseconds since the epoch. Indexes carry the query they serve.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, big_integer_null, binary, boolean, double_null, integer, text, text_null};
+use sea_orm_migration::schema::{
+    big_integer, big_integer_null, binary, boolean, double_null, integer, text, text_null,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -17,6 +19,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         accounts(manager).await?;
         runs(manager).await?;
+        deletions(manager).await?;
         history(manager).await?;
         files(manager).await?;
         jobs(manager).await
@@ -49,7 +52,12 @@ fn index(name: &str, table: &str, columns: &[&str]) -> IndexCreateStatement {
 async fn accounts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_table(
-            new_table("entity").col(id()).col(text("name").unique_key()).col(text("kind")).col(big_integer("created_at")).take(),
+            new_table("entity")
+                .col(id())
+                .col(text("name").unique_key())
+                .col(text("kind"))
+                .col(big_integer("created_at"))
+                .take(),
         )
         .await?;
     manager
@@ -95,7 +103,9 @@ async fn accounts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    manager.create_index(index("ux_project_entity_id_name", "project", &["entity_id", "name"]).unique().take()).await
+    manager
+        .create_index(index("ux_project_entity_id_name", "project", &["entity_id", "name"]).unique().take())
+        .await
 }
 
 async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -134,7 +144,9 @@ async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     // A run id is taken for ever in its project, so the tombstone stays under this key.
-    manager.create_index(index("ux_run_project_id_name", "run", &["project_id", "name"]).unique().take()).await?;
+    manager
+        .create_index(index("ux_run_project_id_name", "run", &["project_id", "name"]).unique().take())
+        .await?;
     // The default listing: one project, one lifecycle, by creation.
     manager
         .create_index(index("ix_run_listing", "run", &["project_id", "lifecycle", "created_at", "id"]))
@@ -164,7 +176,10 @@ async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(text_null("text"))
                 .col(boolean("bool").null())
                 .primary_key(
-                    Index::create().col(Alias::new("run_id")).col(Alias::new("scope")).col(Alias::new("path")),
+                    Index::create()
+                        .col(Alias::new("run_id"))
+                        .col(Alias::new("scope"))
+                        .col(Alias::new("path")),
                 )
                 .foreign_key(&mut reference("run_id", "run"))
                 .take(),
@@ -172,11 +187,22 @@ async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     // "path = and range", and "order by path limit n", inside one project.
     manager
-        .create_index(index("ix_run_value_num", "run_value", &["project_id", "scope", "path", "num", "run_id"]))
+        .create_index(index(
+            "ix_run_value_num",
+            "run_value",
+            &["project_id", "scope", "path", "num", "run_id"],
+        ))
         .await?;
     manager
-        .create_index(index("ix_run_value_text", "run_value", &["project_id", "scope", "path", "text", "run_id"]))
-        .await?;
+        .create_index(index(
+            "ix_run_value_text",
+            "run_value",
+            &["project_id", "scope", "path", "text", "run_id"],
+        ))
+        .await
+}
+
+async fn deletions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_table(
             new_table("deletion")
@@ -230,7 +256,9 @@ async fn history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     // Chunks of a stream never overlap; reading and overwriting go by line.
     manager
         .create_index(
-            index("ux_history_chunk_first_line", "history_chunk", &["run_id", "stream", "first_line"]).unique().take(),
+            index("ux_history_chunk_first_line", "history_chunk", &["run_id", "stream", "first_line"])
+                .unique()
+                .take(),
         )
         .await
 }
@@ -269,7 +297,9 @@ async fn files(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    manager.create_index(index("ux_run_file_run_id_name", "run_file", &["run_id", "name"]).unique().take()).await?;
+    manager
+        .create_index(index("ux_run_file_run_id_name", "run_file", &["run_id", "name"]).unique().take())
+        .await?;
     manager.create_index(index("ix_run_file_blob_id", "run_file", &["blob_id"])).await
 }
 
@@ -302,6 +332,8 @@ async fn jobs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     manager
-        .create_table(new_table("schedule").col(text("name").primary_key()).col(big_integer("next_run_at")).take())
+        .create_table(
+            new_table("schedule").col(text("name").primary_key()).col(big_integer("next_run_at")).take(),
+        )
         .await
 }

@@ -37,7 +37,9 @@ class Script:
     """A training script in a process of its own, so that it may fail, be killed, or print."""
 
     def __init__(self, code, environment=None, **variables):
-        head = "import os, sys, time, wandb\n" + "".join(f"{name} = {value!r}\n" for name, value in variables.items())
+        head = "import os, sys, time, wandb\n" + "".join(
+            f"{name} = {value!r}\n" for name, value in variables.items()
+        )
         # A terminal's console capture: what a user has, and pytest has not.
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-c", head + textwrap.dedent(code)],

@@ -11,7 +11,9 @@ from server import Server
 
 
 def pytest_addoption(parser):
-    parser.addoption("--database", choices=["sqlite", "postgres"], default="sqlite", help="where the server keeps its rows")
+    parser.addoption(
+        "--database", choices=["sqlite", "postgres"], default="sqlite", help="where the server keeps its rows"
+    )
     parser.addoption("--kills", type=int, default=3, help="how often test_kill.py kills the server")
 
 
@@ -51,12 +53,15 @@ def own_server(tmp_path_factory, database, use_client):
     servers = []
 
     def start(settings, **limits):
-        names = {f"COUNTERWEIGHT_{name.upper().replace('.', '__')}": value for name, value in settings.items()}
+        names = {
+            f"COUNTERWEIGHT_{name.upper().replace('.', '__')}": value for name, value in settings.items()
+        }
         servers.append(Server(tmp_path_factory.mktemp("server"), database, names, **limits))
         use_client(servers[-1])
         return servers[-1]
 
     yield start
+    wandb.teardown()  # while there is a server to tell
     for server in servers:
         server.discard()
 

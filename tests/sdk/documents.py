@@ -1,8 +1,8 @@
 """Every GraphQL document that the installed client may send, read from the client itself.
 
-Its Python sources hold them as strings, many of them completed at run time: by an f-string, by `format` or `replace`,
-with a fragment that depends on a condition. Each such expression is worked out for every value its parts can take.
-Its compiled core holds them as plain text.
+Its Python sources hold them as strings, many of them completed at run time: by an f-string, by `format` or
+`replace`, with a fragment that depends on a condition. Each such expression is worked out for every value
+that its parts can take. Its compiled core holds them as plain text.
 """
 
 import ast
@@ -24,11 +24,15 @@ MOST_VARIANTS = 64
 def all_documents():
     """Operation name -> the different documents of that name, as (where, parsed document)."""
     found = defaultdict(dict)
-    texts = itertools.chain.from_iterable(python_texts(file) for file in sorted(PACKAGE.rglob("*.py")) if "vendor" not in file.parts)
+    texts = itertools.chain.from_iterable(
+        python_texts(file) for file in sorted(PACKAGE.rglob("*.py")) if "vendor" not in file.parts
+    )
     for where, text in itertools.chain(texts, core_texts(PACKAGE / "bin" / "wandb-core")):
         document = complete_document(text)
         if document:
-            (operation,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+            (operation,) = (
+                node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+            )
             name = operation.name.value if operation.name else "(unnamed)"
             found[name].setdefault(" ".join(text.split()), (where, document))
     return {name: list(documents.values()) for name, documents in found.items()}
@@ -63,7 +67,7 @@ class Names(Visitor):
 def complete_document(text):
     """The parsed text, if it is one operation that uses all it defines and no more.
 
-    Anything else is a template before it is filled in, or a combination of its parts that the client never makes.
+    Anything else is a template before it is filled in, or a combination of parts that the client never makes.
     """
     try:
         document = parse(text)
@@ -125,20 +129,35 @@ class Module:
                 return [text for value in self.assigned(name, function) for text in values(value)]
             case ast.JoinedStr(values=parts):
                 return ["".join(chosen) for chosen in product(values(part) for part in parts)]
-            case ast.Call(func=ast.Attribute(value=template, attr="format"), args=parts) if is_string_method(node):
-                return [format_or_empty(*chosen) for chosen in product(values(part) for part in [template, *parts])]
+            case ast.Call(func=ast.Attribute(value=template, attr="format"), args=parts) if is_string_method(
+                node
+            ):
+                return [
+                    format_or_empty(*chosen)
+                    for chosen in product(values(part) for part in [template, *parts])
+                ]
             case ast.Call(func=ast.Attribute(value=template, attr="replace"), args=[old, new]):
-                return [text.replace(was, now) for text, was, now in product(map(values, (template, old, new)))]
+                return [
+                    text.replace(was, now) for text, was, now in product(map(values, (template, old, new)))
+                ]
         return []
 
     def assigned(self, name, function):
         """What a name was given: in its function, by its function's callers, or in the module."""
         if function:
-            inside = [node.value for node in ast.walk(function) if isinstance(node, ast.Assign) and gives(node, name)]
+            inside = [
+                node.value
+                for node in ast.walk(function)
+                if isinstance(node, ast.Assign) and gives(node, name)
+            ]
             parameters = [argument.arg for argument in function.args.args if argument.arg != "self"]
             if name in parameters:
                 at = parameters.index(name)
-                calls = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call) and called(node) == function.name)
+                calls = (
+                    node
+                    for node in ast.walk(self.tree)
+                    if isinstance(node, ast.Call) and called(node) == function.name
+                )
                 inside += [call.args[at] for call in calls if len(call.args) > at]
             if inside:
                 return inside
@@ -158,7 +177,12 @@ def called(call):
 
 
 def is_string_method(node):
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "replace") and not node.keywords
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("format", "replace")
+        and not node.keywords
+    )
 
 
 def format_or_empty(template, *parts):

@@ -20,6 +20,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("COUNTERWEIGHT_BIN", str(ROOT / "target/debug/counterweight"))
 KEY = "an-administrators-key-of-the-sdk-tests-00001"
 
+UPSERT_RUN = """mutation ($entity: String, $project: String, $name: String) {
+    upsertBucket(input: { entityName: $entity, modelName: $project, name: $name }) { inserted }
+}"""
+CREATE_FILE = """mutation ($entity: String!, $project: String!, $name: String!, $file: String!) {
+    createRunFiles(input: { entityName: $entity, projectName: $project, runName: $name, files: [$file] }) {
+        files { uploadUrl }
+    }
+}"""
+
 
 def free_port():
     """A port below the range that the system gives to clients, so that it is still free after a restart."""
@@ -66,7 +75,9 @@ class Sqlite:
             return connection.execute(sql).fetchall()
 
     def file(self):
-        (file,) = (f for f in self.data.iterdir() if f.is_file() and f.open("rb").read(15) == b"SQLite format 3")
+        (file,) = (
+            f for f in self.data.iterdir() if f.is_file() and f.open("rb").read(15) == b"SQLite format 3"
+        )
         return file
 
     @contextlib.contextmanager
@@ -101,7 +112,9 @@ class Postgres:
     def away(self):
         """Nobody can connect in the meantime."""
         self.administer(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false')
-        self.administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'")
+        self.administer(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'"
+        )
         try:
             yield
         finally:
@@ -118,7 +131,9 @@ class Server:
         self.data = folder / "data"
         self.data.mkdir(parents=True)
         self.log = folder / "server.log"
-        self.database = Sqlite(self.data) if database == "sqlite" else Postgres(f"sdk_{random.getrandbits(64):x}")
+        self.database = (
+            Sqlite(self.data) if database == "sqlite" else Postgres(f"sdk_{random.getrandbits(64):x}")
+        )
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
         self.key = KEY
@@ -134,7 +149,11 @@ class Server:
         with self.log.open("a") as log:
             command = [BINARY, "serve", "--listen", self.address, "--data", str(self.data)]
             self.process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, preexec_fn=self.limit_files if self.largest_file else None
+                command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self.limit_files if self.largest_file else None,
             )
         eventually(self.is_ready)
 
@@ -145,7 +164,9 @@ class Server:
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
+            raise RuntimeError(
+                f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}"
+            )
         return self.http.get("/ready").status_code == 200
 
     def kill9(self):
@@ -170,7 +191,9 @@ class Server:
     def command(self, *arguments):
         """Another subcommand of the program, over the same data."""
         command = [BINARY, *arguments, "--data", str(self.data)]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True
+        ).stdout
 
     def create_user(self, name):
         """A new user's API key."""
@@ -179,27 +202,32 @@ class Server:
         return key
 
     def graphql(self, query, key=KEY, **variables):
-        answer = self.http.post("/graphql", json={"query": query, "variables": variables}, auth=("api", key)).json()
+        answer = self.http.post(
+            "/graphql", json={"query": query, "variables": variables}, auth=("api", key)
+        ).json()
         if answer.get("errors"):
             raise GraphQLError(answer["errors"])
         return answer["data"]
 
     def run(self, path, fields, key=KEY):
         """Fields of the run at entity/project/name, or None."""
-        entity, project, name = path.split("/")
         query = f"""query ($entity: String, $project: String, $name: String!) {{
             project(entityName: $entity, name: $project) {{ run(name: $name) {{ {fields} }} }}
         }}"""
-        found = self.graphql(query, key=key, entity=entity, project=project, name=name)["project"]
+        found = self.graphql(query, key=key, **located(path))["project"]
         return found and found["run"]
 
     def new_run(self, project, name):
         """A run of the administrator, without a client: its path."""
-        mutation = """mutation ($project: String!, $name: String!) {
-            upsertBucket(input: { entityName: "admin", modelName: $project, name: $name }) { inserted }
-        }"""
-        assert self.graphql(mutation, project=project, name=name)["upsertBucket"]["inserted"]
-        return f"admin/{project}/{name}"
+        path = f"admin/{project}/{name}"
+        self.graphql(UPSERT_RUN, **located(path))
+        return path
+
+    def upload_url(self, path, file):
+        """Where a file of a run is to be put."""
+        return self.graphql(CREATE_FILE, **located(path), file=file)["createRunFiles"]["files"][0][
+            "uploadUrl"
+        ]
 
     def stream(self, path, **body):
         """One request of a writer."""
@@ -218,7 +246,16 @@ class Server:
 
     def stored_bytes(self):
         """The size of the objects in the data folder, without the database."""
-        return sum(file.stat().st_size for file in self.data.rglob("*") if file.is_file() and file.parent != self.data)
+        return sum(
+            file.stat().st_size
+            for file in self.data.rglob("*")
+            if file.is_file() and file.parent != self.data
+        )
+
+
+def located(path):
+    """The variables that say where a run is."""
+    return dict(zip(("entity", "project", "name"), path.split("/"), strict=True))
 
 
 def number(node_id):

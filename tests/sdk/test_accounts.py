@@ -7,7 +7,7 @@ import pytest
 import wandb
 
 from client import log_run, read_run
-from server import GraphQLError, node_id, number
+from server import UPSERT_RUN, GraphQLError, located, node_id, number
 
 HIDDEN = (wandb.errors.Error, ValueError)
 
@@ -76,21 +76,26 @@ def test_a_stranger_sees_nothing(server, use_client, stranger, project, run_of_a
 def test_a_stranger_changes_nothing(server, use_client, stranger, project, run_of_admin):
     path, run_id = run_of_admin
     before = server.run(path, "displayName state historyLineCount fileCount lifecycle")
+    on_the_run = f'input: {{ id: "{run_id}" }}'
+    in_the_project = f'entityName: "admin", projectName: "{project}"'
     mutations = [
-        f'deleteRun(input: {{ id: "{run_id}" }}) {{ clientMutationId }}',
-        f'archiveRun(input: {{ id: "{run_id}" }}) {{ clientMutationId }}',
-        f'stopRun(input: {{ id: "{run_id}" }}) {{ success }}',
+        f"deleteRun({on_the_run}) {{ clientMutationId }}",
+        f"archiveRun({on_the_run}) {{ clientMutationId }}",
+        f"stopRun({on_the_run}) {{ success }}",
         f'upsertBucket(input: {{ id: "{run_id}", displayName: "mine" }}) {{ inserted }}',
-        f'upsertBucket(input: {{ entityName: "admin", modelName: "{project}", name: "private" }}) {{ inserted }}',
-        f'upsertBucket(input: {{ entityName: "admin", modelName: "{project}", name: "planted" }}) {{ inserted }}',
-        f'createRunFiles(input: {{ entityName: "admin", projectName: "{project}", runName: "private", files: ["f"] }}) {{ runID }}',
+        f'createRunFiles(input: {{ {in_the_project}, runName: "private", files: ["f"] }}) {{ runID }}',
         f'upsertModel(input: {{ entityName: "admin", name: "{project}-planted" }}) {{ inserted }}',
     ]
     for mutation in mutations:
         with pytest.raises(GraphQLError) as refused:
             server.graphql(f"mutation {{ {mutation} }}", key=stranger)
         assert refused.value.code
-    written = server.http.post(f"/files/{path}/file_stream", json={"complete": True, "exitcode": 9}, auth=("api", stranger))
+    for name in ("private", "planted"):
+        with pytest.raises(GraphQLError):
+            server.graphql(UPSERT_RUN, key=stranger, **located(f"admin/{project}/{name}"))
+    written = server.http.post(
+        f"/files/{path}/file_stream", json={"complete": True, "exitcode": 9}, auth=("api", stranger)
+    )
     assert written.status_code in (403, 404)
     use_client(server, stranger)
     with pytest.raises(HIDDEN):
@@ -105,7 +110,11 @@ def test_a_guess_at_an_id_answers_like_a_miss(server, stranger, run_of_admin):
     answers = []
     for guess in (run_id, node_id("Run", number(run_id) + 1_000_000)):
         with pytest.raises(GraphQLError) as refused:
-            server.graphql("mutation ($id: ID!) { deleteRun(input: { id: $id }) { clientMutationId } }", key=stranger, id=guess)
+            server.graphql(
+                "mutation ($id: ID!) { deleteRun(input: { id: $id }) { clientMutationId } }",
+                key=stranger,
+                id=guess,
+            )
         answers.append((refused.value.code, str(refused.value).replace(guess, "")))
     assert answers[0] == answers[1]
 

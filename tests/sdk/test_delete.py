@@ -8,11 +8,18 @@ import pytest
 import wandb
 
 from client import Script, log_run, read_run, script
-from server import GraphQLError, eventually, number
+from server import UPSERT_RUN, GraphQLError, eventually, located, number
 
 pytestmark = pytest.mark.usefixtures("server")
 
-SOON = {"gc.interval": "1s", "gc.grace": "1s", "gc.min_age": "1s", "gc.upload_window": "2s", "retention.trash": "2s", "worker.poll": "200ms"}
+SOON = {
+    "gc.interval": "1s",
+    "gc.grace": "1s",
+    "gc.min_age": "1s",
+    "gc.upload_window": "2s",
+    "retention.trash": "2s",
+    "worker.poll": "200ms",
+}
 MIB = 1 << 20
 
 LIFECYCLE = "mutation ($id: ID!) {{ {}(input: {{ id: $id }}) {{ clientMutationId }} }}"
@@ -25,6 +32,14 @@ def change(server, verb, run_id):
 
 def storage_id(server, path):
     return server.run(path, "id")["id"]
+
+
+def logged_run(server, project, name):
+    """A run of one line, without a client."""
+    path = server.new_run(project, name)
+    line = {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0}']}}
+    assert server.stream(path, files=line).status_code == 200
+    return path
 
 
 def names(runs):
@@ -63,8 +78,7 @@ def test_the_script_of_a_user(own_server, project):
     eventually(lambda: server.count("blob", "id NOT IN (SELECT blob_id FROM run_file)") == 0)
     eventually(lambda: server.stored_bytes() == server.rows("SELECT sum(size_bytes) FROM blob")[0][0])
     assert 2 * MIB <= server.stored_bytes() <= before - MIB
-    for kept in (shelved,):
-        assert server.count("history_chunk", f"run_id = {kept}") > 0
+    assert server.count("history_chunk", f"run_id = {shelved}") > 0
     for name in ("keep", "shelve"):
         run = read_run(f"{path}/{name}")
         assert len(list(run.scan_history())) == 20
@@ -85,7 +99,9 @@ def test_a_deleted_run_is_gone_at_once(server, project):
         read_run(path)
     assert server.run(path, "id") is None
     assert server.http.get(url).status_code in (404, 410)
-    trashed = {edge["node"]["name"]: edge["node"]["lifecycle"] for edge in server.graphql(TRASH)["trash"]["edges"]}
+    trashed = {
+        edge["node"]["name"]: edge["node"]["lifecycle"] for edge in server.graphql(TRASH)["trash"]["edges"]
+    }
     assert trashed[run_id] == "DELETED"
 
 
@@ -104,8 +120,7 @@ def test_a_deleted_id_is_not_free_again(project):
 def test_a_deleted_id_is_refused_for_good_and_says_so(server, project):
     path = server.new_run(project, "gone")
     change(server, "deleteRun", storage_id(server, path))
-    query = f'mutation {{ upsertBucket(input: {{ entityName: "admin", modelName: "{project}", name: "gone" }}) {{ inserted }} }}'
-    refused = server.http.post("/graphql", json={"query": query})
+    refused = server.http.post("/graphql", json={"query": UPSERT_RUN, "variables": located(path)})
     assert refused.status_code == 410
     assert refused.json()["errors"][0]["extensions"]["code"] == "RUN_DELETED"
     assert server.stream(path, files={}).status_code == 410
@@ -113,15 +128,15 @@ def test_a_deleted_id_is_refused_for_good_and_says_so(server, project):
 
 def test_a_purged_id_is_not_free_either(own_server, project):
     server = own_server(SOON)
-    path = server.new_run(project, "purged")
-    assert server.stream(path, files={"wandb-history.jsonl": {"offset": 0, "content": ['{"_step":0,"x":1}']}}).status_code == 200
+    path = logged_run(server, project, "purged")
     run_id = storage_id(server, path)
     change(server, "deleteRun", run_id)
     eventually(lambda: server.count("history_chunk", f"run_id = {number(run_id)}") == 0)
     eventually(lambda: server.graphql(TRASH)["trash"]["edges"] == [])
 
     status, printed = Script("wandb.init(project=project, id='purged')", project=project).finish(within=45)
-    assert status != 0 and "previously created and deleted" in printed
+    assert status != 0
+    assert "previously created and deleted" in printed
     with pytest.raises(GraphQLError):
         change(server, "restoreRun", run_id)
 
@@ -146,8 +161,12 @@ def test_deleting_a_running_run_stops_its_writer(server, project):
 
 
 def test_a_restored_run_is_the_same(server, project):
-    fields = "name displayName notes tags config summaryMetrics state historyLineCount logLineCount createdAt lifecycle fileCount"
-    lists = "history(samples: 1000) logLines(first: 1000) { edges { node { number line timestamp } } } files { edges { node { name md5 } } }"
+    fields = """
+        name displayName notes tags config summaryMetrics state createdAt lifecycle
+        historyLineCount history(samples: 1000)
+        logLineCount logLines(first: 1000) { edges { node { line timestamp } } }
+        fileCount files { edges { node { name md5 } } }
+    """
     script(
         """
         open("model.txt", "w").write("weights")
@@ -161,13 +180,13 @@ def test_a_restored_run_is_the_same(server, project):
         project=project,
     )
     path = f"admin/{project}/back"
-    before = server.run(path, f"{fields} {lists}")
+    before = server.run(path, fields)
     run_id = storage_id(server, path)
     change(server, "deleteRun", run_id)
     assert server.run(path, "id") is None
     change(server, "restoreRun", run_id)
 
-    assert server.run(path, f"{fields} {lists}") == before
+    assert server.run(path, fields) == before
     assert read_run(path).file("model.txt").download(root="back").read() == "weights"
     log_run(project, [{"loss": 30}], id="back", resume="must")
     assert len(server.history(path)) == 31
@@ -187,9 +206,8 @@ def test_an_archived_run_is_reached_by_name_only(server, api, project):
 
 def test_an_archived_run_is_deleted_when_its_time_is_over(own_server, project):
     server = own_server({**SOON, "retention.archive": "2s"})
-    path = server.new_run(project, "old")
+    path = logged_run(server, project, "old")
     run_id = number(storage_id(server, path))
-    assert server.stream(path, files={"wandb-history.jsonl": {"offset": 0, "content": ['{"_step":0}']}}).status_code == 200
     change(server, "archiveRun", storage_id(server, path))
     eventually(lambda: server.run(path, "id") is None)
     eventually(lambda: server.count("history_chunk", f"run_id = {run_id}") == 0)
@@ -197,9 +215,8 @@ def test_an_archived_run_is_deleted_when_its_time_is_over(own_server, project):
 
 def test_a_deadline_survives_a_restart(own_server, project):
     server = own_server(SOON | {"retention.trash": "3s"})
-    path = server.new_run(project, "due")
+    path = logged_run(server, project, "due")
     run_id = number(storage_id(server, path))
-    assert server.stream(path, files={"wandb-history.jsonl": {"offset": 0, "content": ['{"_step":0}']}}).status_code == 200
     change(server, "deleteRun", storage_id(server, path))
     server.kill9()
     server.start()
@@ -221,9 +238,7 @@ def test_a_deleted_file_frees_its_bytes(own_server, project):
 def test_a_dry_run_names_what_would_go_and_takes_nothing(own_server, project):
     server = own_server({**SOON, "gc.interval": "1h"})
     path = server.new_run(project, "dry")
-    upload = f"""mutation {{ createRunFiles(input: {{
-        entityName: "admin", projectName: "{project}", runName: "dry", files: ["f.bin"] }}) {{ files {{ uploadUrl }} }} }}"""
-    url = server.graphql(upload)["createRunFiles"]["files"][0]["uploadUrl"]
+    url = server.upload_url(path, "f.bin")
     assert httpx.put(url, content=os.urandom(MIB)).is_success
     change(server, "deleteRun", storage_id(server, path))
     eventually(lambda: server.count("run_file") == 0)

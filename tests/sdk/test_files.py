@@ -96,7 +96,8 @@ def test_files_come_in_pages(with_files):
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(
-    "name", ["plain.txt", "deep/er/file.bin", "test with_special-characters.txt", "größe 50%.txt", "a+b&c=d#1.txt"]
+    "name",
+    ["plain.txt", "deep/er/file.bin", "test with_special-characters.txt", "größe 50%.txt", "a+b&c=d#1.txt"],
 )
 def test_an_uploaded_file_downloads_the_same(run, name):
     content = f"content of {name}\n".encode() * 1000
@@ -138,7 +139,10 @@ def test_a_url_needs_a_key_and_a_direct_url_needs_none(server, with_files):
     (file,) = with_files.files(names=["b.txt"])
     assert httpx.get(file.url).status_code == 401
     assert server.http.get(file.url).text == "content of b.txt"
-    assert httpx.get(file.direct_url if hasattr(file, "direct_url") else file.directUrl).text == "content of b.txt"
+    assert (
+        httpx.get(file.direct_url if hasattr(file, "direct_url") else file.directUrl).text
+        == "content of b.txt"
+    )
 
 
 def test_a_part_of_a_file_can_be_read(server, with_files):

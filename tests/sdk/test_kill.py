@@ -5,7 +5,6 @@ import threading
 
 import httpx
 import pytest
-import wandb
 
 from client import Script, read_run
 from server import eventually
@@ -34,9 +33,14 @@ class Writer(threading.Thread):
 
     def send(self, http):
         first = self.acknowledged
-        content = [json.dumps({"_step": line, "value": f"{self.path} {line}"}) for line in range(first, first + LINES)]
+        content = [
+            json.dumps({"_step": line, "value": f"{self.path} {line}"})
+            for line in range(first, first + LINES)
+        ]
         try:
-            status = http.post(self.url, json={"files": {"wandb-history.jsonl": {"offset": first, "content": content}}}).status_code
+            status = http.post(
+                self.url, json={"files": {"wandb-history.jsonl": {"offset": first, "content": content}}}
+            ).status_code
         except httpx.TransportError:
             return False
         if 400 <= status < 500 and status not in (408, 429):
@@ -52,7 +56,10 @@ def test_every_acknowledged_line_is_there_once(request, own_server, project):
         writer.start()
 
     def each_got_further(than):
-        return all(writer.acknowledged > before or writer.refusals for writer, before in zip(writers, than, strict=True))
+        return all(
+            writer.acknowledged > before or writer.refusals
+            for writer, before in zip(writers, than, strict=True)
+        )
 
     for _ in range(request.config.getoption("--kills")):
         reached = [writer.acknowledged for writer in writers]

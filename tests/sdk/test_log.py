@@ -13,7 +13,12 @@ pytestmark = pytest.mark.usefixtures("server")
 
 @pytest.mark.smoke
 def test_a_run_reads_back_whole(server, project):
-    config = {"lr": 0.1, "layers": [64, 32], "optimizer": {"name": "adam", "betas": {"first": 0.9}}, "note": "schön ✓"}
+    config = {
+        "lr": 0.1,
+        "layers": [64, 32],
+        "optimizer": {"name": "adam", "betas": {"first": 0.9}},
+        "note": "schön ✓",
+    }
     run = wandb.init(
         project=project,
         name="first run",
@@ -71,7 +76,14 @@ def test_a_run_without_a_name_gets_one(project):
 
 @pytest.mark.parametrize("how", ["history", "scan_history", "summary"])
 def test_numbers_of_every_kind_survive(project, how):
-    values = {"nan": math.nan, "up": math.inf, "down": -math.inf, "big": 2**62 + 1, "small": 5e-324, "exponent": 1.79e300}
+    values = {
+        "nan": math.nan,
+        "up": math.inf,
+        "down": -math.inf,
+        "big": 2**62 + 1,
+        "small": 5e-324,
+        "exponent": 1.79e300,
+    }
     run_id = log_run(project, [values])
 
     run = read_run(f"admin/{project}/{run_id}")
@@ -106,7 +118,11 @@ def test_a_metric_may_define_its_summary_and_axis(project):
 
     read = read_run(f"admin/{project}/{run.id}")
     assert read.summary["acc/top1"]["max"] == 0.9
-    assert [row["acc/top1"] for row in read.history(keys=["acc/top1"], x_axis="epoch", pandas=False)] == [0.1, 0.9, 0.5]
+    assert [row["acc/top1"] for row in read.history(keys=["acc/top1"], x_axis="epoch", pandas=False)] == [
+        0.1,
+        0.9,
+        0.5,
+    ]
 
 
 def test_values_with_types_of_the_client_survive(project):
@@ -225,7 +241,9 @@ def test_a_progress_bar_takes_one_line(server, project):
         """,
         project=project,
     )
-    nodes = server.run(f"admin/{project}/bar", "logLines(first: 1000) { edges { node { line } } }")["logLines"]["edges"]
+    nodes = server.run(f"admin/{project}/bar", "logLines(first: 1000) { edges { node { line } } }")[
+        "logLines"
+    ]["edges"]
     lines = [edge["node"]["line"].rstrip() for edge in nodes]
     assert [line for line in lines if line in ("before", "after") or line.startswith("done")] == [
         "before",

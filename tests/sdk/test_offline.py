@@ -49,7 +49,9 @@ def test_an_offline_run_is_synced_whole(server, project, offline_run):
     assert [(row["_step"], row["loss"]) for row in run.scan_history()] == [(step, step) for step in range(50)]
     assert run.summary["loss"] == 49
     assert run.file("model.txt").download(root="back").read() == "weights"
-    edges = server.run(f"admin/{project}/offline", "logLines(first: 1000) { edges { node { line } } }")["logLines"]["edges"]
+    edges = server.run(f"admin/{project}/offline", "logLines(first: 1000) { edges { node { line } } }")[
+        "logLines"
+    ]["edges"]
     lines = [edge["node"]["line"].rstrip() for edge in edges]
     assert [line for line in lines if line.startswith("line")] == [f"line {step}" for step in range(50)]
 

@@ -160,7 +160,9 @@ def test_an_update_changes_what_it_says(api, project):
     assert (sorted(read.tags), read.name, read.notes) == (["a", "b"], "new name", "new notes")
     assert (read.summary["score"], read.summary["loss"]) == (9, 1)
     assert read.state == "finished"
-    assert ids(api.runs(f"admin/{project}", filters={"config.lr": 0.5, "summary_metrics.score": {"$gt": 8}})) == [run_id]
+    assert ids(
+        api.runs(f"admin/{project}", filters={"config.lr": 0.5, "summary_metrics.score": {"$gt": 8}})
+    ) == [run_id]
 
 
 def test_tags_can_be_taken_away(api, project):

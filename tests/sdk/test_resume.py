@@ -11,7 +11,14 @@ pytestmark = pytest.mark.usefixtures("server")
 @pytest.mark.smoke
 @pytest.mark.parametrize("mode", ["must", "allow"])
 def test_a_resumed_run_goes_on_where_it_was(project, mode):
-    log_run(project, [{"x": 0}, {"x": 1}], id="again", config={"lr": 0.1, "kept": 1}, tags=["first"], notes="kept too")
+    log_run(
+        project,
+        [{"x": 0}, {"x": 1}],
+        id="again",
+        config={"lr": 0.1, "kept": 1},
+        tags=["first"],
+        notes="kept too",
+    )
 
     run = wandb.init(project=project, id="again", resume=mode, config={"lr": 0.2})
     assert run.resumed
@@ -78,7 +85,9 @@ def test_console_lines_go_on_too(server, project):
     for word in ("hello", "again"):
         status, printed = Script(code, project=project, word=word).finish()
         assert status == 0, printed
-    edges = server.run(f"admin/{project}/speaks", "logLines(first: 100) { edges { node { line } } }")["logLines"]["edges"]
+    edges = server.run(f"admin/{project}/speaks", "logLines(first: 100) { edges { node { line } } }")[
+        "logLines"
+    ]["edges"]
     lines = [edge["node"]["line"].rstrip() for edge in edges]
     assert [line for line in lines if line in ("hello", "again")] == ["hello", "again"]
 

@@ -53,7 +53,9 @@ impl Timestamp {
             .iter()
             .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
             .or_else(|| {
-                chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|date| date.and_hms_opt(0, 0, 0))
+                chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                    .ok()
+                    .and_then(|date| date.and_hms_opt(0, 0, 0))
             })?;
         Some(Self(naive.and_utc().timestamp_micros()))
     }
@@ -118,7 +120,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A reproducible sequence of bytes (SplitMix64), for tests.
+/// A reproducible sequence of bytes (`SplitMix64`), for tests.
 #[derive(Debug)]
 pub struct SeededRandom(AtomicU64);
 
@@ -129,7 +131,8 @@ impl SeededRandom {
     }
 
     fn next(&self) -> u64 {
-        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z =
+            self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 /// Reads such JSON; the non-finite numbers become the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, which is
 /// how the client expects them wherever a result is decoded JSON (protocol reference 5.7).
-pub fn parse(text: &str) -> serde_json::Result<Value> {
+pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&quote_non_finite(text))
 }
 
 /// Puts quotes around bare non-finite numbers. Text without any is handed back as it is.
-pub fn quote_non_finite(text: &str) -> Cow<'_, str> {
+pub(crate) fn quote_non_finite(text: &str) -> Cow<'_, str> {
     if !text.contains("NaN") && !text.contains("Infinity") {
         return Cow::Borrowed(text);
     }
@@ -19,7 +19,9 @@ pub fn quote_non_finite(text: &str) -> Cow<'_, str> {
     let mut in_string = false;
     let mut rest = text;
     while !rest.is_empty() {
-        if !in_string && let Some(token) = ["NaN", "Infinity", "-Infinity"].iter().find(|t| rest.starts_with(**t)) {
+        if !in_string
+            && let Some(token) = ["NaN", "Infinity", "-Infinity"].iter().find(|t| rest.starts_with(**t))
+        {
             quoted.push('"');
             quoted.push_str(token);
             quoted.push('"');
@@ -41,7 +43,10 @@ pub fn quote_non_finite(text: &str) -> Cow<'_, str> {
 
 /// Walks the leaves of an object: nested keys joined by dots. An object that carries `_type` is a media value and
 /// counts as one leaf.
-pub(crate) fn for_each_leaf<'a>(object: &'a serde_json::Map<String, Value>, visit: &mut impl FnMut(&str, &'a Value)) {
+pub(crate) fn for_each_leaf<'a>(
+    object: &'a serde_json::Map<String, Value>,
+    visit: &mut impl FnMut(&str, &'a Value),
+) {
     fn walk<'a>(
         object: &'a serde_json::Map<String, Value>,
         path: &mut String,

@@ -11,8 +11,8 @@ pub mod file;
 pub mod filter;
 pub mod history;
 pub mod id;
-mod json;
 pub mod job;
+mod json;
 pub mod project;
 pub mod run;
 #[cfg(test)]
@@ -23,4 +23,4 @@ extern crate self as counterweight_domain;
 
 pub use clock::{Env, Timestamp};
 pub use db::{Db, Source, WriteTx};
-pub use error::{Error, Result};
+pub use error::{Cause, Error, Result};

@@ -49,11 +49,13 @@ impl TestDb {
         let test = Self { db, clock, url, _folder: folder };
         test.execute("INSERT INTO entity (id, name, kind, created_at) VALUES (1, 'ada', 'user', 0)").await;
         test.execute(
-            r#"INSERT INTO "user" (id, entity_id, full_name, admin, created_at) VALUES (1, 1, 'Ada', TRUE, 0)"#,
+            "INSERT INTO \"user\" (id, entity_id, full_name, admin, created_at) \
+             VALUES (1, 1, 'Ada', TRUE, 0)",
         )
         .await;
         test.execute(
-            "INSERT INTO project (id, entity_id, name, run_counter, created_at, updated_at) VALUES (1, 1, 'demo', 0, 0, 0)",
+            "INSERT INTO project (id, entity_id, name, run_counter, created_at, updated_at) \
+             VALUES (1, 1, 'demo', 0, 0, 0)",
         )
         .await;
         test
@@ -72,14 +74,15 @@ impl TestDb {
     pub(crate) async fn insert_deleted_run(&self, id: i64) {
         let (now, deadline) = (self.db.now().0, self.db.now().after(Duration::from_hours(1)).0);
         self.execute(&format!(
-            "INSERT INTO run (id, project_id, user_id, name, display_name, state, lifecycle, created_at, updated_at, \
-             heartbeat_at, stop_requested, host, notes, tags, deleted_at, purge_after) VALUES ({id}, 1, 1, 'run{id}', \
-             'pretty', 'finished', 'deleted', {now}, {now}, {now}, FALSE, 'box', 'words', '[\"tag\"]', {now}, {deadline})"
+            "INSERT INTO run (id, project_id, user_id, name, display_name, state, lifecycle, created_at, \
+             updated_at, heartbeat_at, stop_requested, host, notes, tags, deleted_at, purge_after) \
+             VALUES ({id}, 1, 1, 'run{id}', 'pretty', 'finished', 'deleted', {now}, {now}, {now}, FALSE, 'box', \
+             'words', '[\"tag\"]', {now}, {deadline})"
         ))
         .await;
         self.execute(&format!(
-            "INSERT INTO deletion (id, run_id, user_id, state, requested_at, purge_after, file_count, file_bytes) \
-             VALUES ('deletion-{id}', {id}, 1, 'pending', {now}, {deadline}, 0, 0)"
+            "INSERT INTO deletion (id, run_id, user_id, state, requested_at, purge_after, file_count, \
+             file_bytes) VALUES ('deletion-{id}', {id}, 1, 'pending', {now}, {deadline}, 0, 0)"
         ))
         .await;
     }
@@ -87,7 +90,8 @@ impl TestDb {
     /// Refers to a blob from a file of a run.
     pub(crate) async fn insert_file(&self, run: i64, name: &str, blob: i64) {
         self.execute(&format!(
-            "INSERT INTO run_file (run_id, name, blob_id, created_at, updated_at) VALUES ({run}, '{name}', {blob}, 0, 0)"
+            "INSERT INTO run_file (run_id, name, blob_id, created_at, updated_at) \
+             VALUES ({run}, '{name}', {blob}, 0, 0)"
         ))
         .await;
     }

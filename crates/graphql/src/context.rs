@@ -33,7 +33,7 @@ impl RequestContext {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a batch belongs to its request and ends with it")]
+/// A batch belongs to its request and ends with it.
 fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(batch));
 }
@@ -46,6 +46,8 @@ pub(crate) trait ContextExt {
 
 impl ContextExt for Context<'_> {
     fn request(&self) -> Result<&RequestContext> {
-        self.data_opt::<RequestContext>().ok_or_else(|| Error::internal("a request without its context")).or_graphql()
+        self.data_opt::<RequestContext>()
+            .ok_or_else(|| Error::internal("a request without its context"))
+            .or_graphql()
     }
 }

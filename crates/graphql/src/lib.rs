@@ -1,5 +1,8 @@
 //! The GraphQL API: the client's schema, and ours on top of it. Knows neither SQL nor HTTP.
 
+#![expect(clippy::used_underscore_binding, reason = "arguments that the client sends and nothing needs")]
+#![expect(clippy::unused_async, reason = "resolvers are asynchronous, also those that wait for nothing")]
+
 mod connection;
 mod context;
 mod error;

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_as_the_specification_splits_them() {
-        assert_eq!(count_tokens("query Q($a: Int!) { f(x: \"a b \\\" c\") } # comment\n", 100), 18);
+        assert_eq!(count_tokens("query Q($a: Int!) { f(x: \"a b \\\" c\") } # comment\n", 100), 17);
         assert_eq!(count_tokens(&"{".repeat(50), 10), 11);
     }
 

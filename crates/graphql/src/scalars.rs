@@ -70,9 +70,9 @@ pub(crate) struct DateTime(pub(crate) Timestamp);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => {
-                Timestamp::parse(text).map(Self).ok_or_else(|| InputValueError::custom("not an RFC 3339 time"))
-            }
+            Value::String(text) => Timestamp::parse(text)
+                .map(Self)
+                .ok_or_else(|| InputValueError::custom("not an RFC 3339 time")),
             _ => Err(InputValueError::expected_type(value)),
         }
     }

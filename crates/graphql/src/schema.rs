@@ -25,5 +25,7 @@ pub fn build() -> Schema {
 
 /// The schema as text.
 pub fn sdl() -> String {
-    builder().finish().sdl_with_options(async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments())
+    builder()
+        .finish()
+        .sdl_with_options(async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments())
 }

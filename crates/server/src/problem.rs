@@ -112,10 +112,18 @@ impl Problem {
     }
 }
 
-/// An error and all that it was caused by, in one line.
+/// An error and all that it was caused by, in one line. Some errors repeat their cause in their own text.
 pub fn chain(error: &(dyn StdError + Send + Sync + 'static)) -> String {
     let first: &(dyn StdError + 'static) = error;
-    successors(Some(first), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut text = String::new();
+    for cause in successors(Some(first), |&error| error.source()).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(separator);
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 impl From<Error> for Problem {
@@ -240,5 +248,7 @@ mod tests {
     fn a_cause_is_logged_with_all_its_sources() {
         let inner = std::io::Error::other("no route to host");
         assert_eq!(chain(&Error::unavailable(inner)), "temporarily unavailable: no route to host");
+        let twice = Error::unavailable(Error::unavailable(std::io::Error::other("no route to host")));
+        assert_eq!(chain(&twice), "temporarily unavailable: no route to host");
     }
 }

@@ -52,7 +52,8 @@ pub fn router(state: AppState) -> Router {
 /// Files, which pages of other origins may fetch too: what they may see stands in the URL or in the API key, never in
 /// a cookie. `wandb verify` asks for it.
 fn bytes_routes() -> Router<AppState> {
-    let cors = CorsLayer::new().allow_origin(cors::Any).allow_methods([Method::GET, Method::HEAD, Method::PUT]);
+    let cors =
+        CorsLayer::new().allow_origin(cors::Any).allow_methods([Method::GET, Method::HEAD, Method::PUT]);
     Router::new()
         .route("/files/{entity}/{project}/{run}/{*name}", get(files::get))
         .route("/objects/{token}", get(objects::get).put(objects::put))
@@ -76,3 +77,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or("of an unknown kind");
     Problem::from(Error::internal(format!("panic: {message}"))).into_response()
 }
+
+#[cfg(test)]
+#[path = "router_tests.rs"]
+mod tests;

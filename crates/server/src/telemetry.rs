@@ -6,18 +6,12 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::ConfigError;
-
 /// Upper bounds of the duration histograms, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Logs to stderr what passes `filter`: as text on a terminal, as JSON elsewhere.
 pub fn start_log(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError {
-        key: "log".to_owned(),
-        reason: error.to_string(),
-        origin: None,
-    })?;
+    let filter = EnvFilter::try_new(filter).context("cannot read the filter of the log")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let started = if stderr().is_terminal() {
         log.try_init()

@@ -18,8 +18,8 @@ pub use self::runner::Worker;
 pub struct Settings {
     /// How often the queue is asked when nothing woke the worker.
     pub poll: Duration,
-    /// How long a job may go without a sign of life before another worker takes it. At least a minute, so that a few
-    /// seconds between the clocks of two machines do not matter.
+    /// How long a job may go without a sign of life before another worker takes it. At least a minute, so
+    /// that a few seconds between the clocks of two machines do not matter.
     pub lease: Duration,
     /// How many jobs run at once.
     pub concurrency: usize,

@@ -92,8 +92,8 @@ backend_test!(a_job_of_an_unknown_kind_is_given_up_with_its_name, |test| {
 
 backend_test!(a_job_whose_runners_all_died_is_given_up, |test| {
     test.execute(
-        "INSERT INTO job (kind, payload, state, run_at, attempt, max_attempts, lease_owner, lease_until, created_at) \
-         VALUES ('collect', 'null', 'running', 0, 5, 5, 'gone', 0, 0)",
+        "INSERT INTO job (kind, payload, state, run_at, attempt, max_attempts, lease_owner, lease_until, \
+         created_at) VALUES ('collect', 'null', 'running', 0, 5, 5, 'gone', 0, 0)",
     )
     .await;
     worker(&test).drain().await.unwrap();

@@ -70,7 +70,8 @@ mod tests {
         for good in [forty.clone(), format!("local-{forty}"), "k_".repeat(43)] {
             assert!(ApiKey::parse(&good).is_ok(), "{good}");
         }
-        for bad in ["", "short", &"a".repeat(39), &format!("local-{}", "a".repeat(39)), &format!("{forty}\n")] {
+        for bad in ["", "short", &"a".repeat(39), &format!("local-{}", "a".repeat(39)), &format!("{forty}\n")]
+        {
             assert_eq!(ApiKey::parse(bad).unwrap_err().code(), "API_KEY_INVALID", "{bad:?}");
         }
     }

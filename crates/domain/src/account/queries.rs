@@ -65,7 +65,8 @@ pub async fn get_user(db: &impl Source, id: UserId) -> Result<User> {
 
 /// The entity called `name` (the caller's own where none is named), if the caller may see it.
 pub async fn find_entity(db: &impl Source, caller: &Caller, name: Option<&str>) -> Result<Option<Entity>> {
-    let mut query = entity::entity::Entity::find().filter(entity::entity::Column::Id.is_in(caller.entities()));
+    let mut query =
+        entity::entity::Entity::find().filter(entity::entity::Column::Id.is_in(caller.entities()));
     query = match name {
         Some(name) if !name.is_empty() => query.filter(entity::entity::Column::Name.eq(name)),
         _ => query.filter(entity::entity::Column::Id.eq(caller.entity_id)),

@@ -1,12 +1,13 @@
-//! Steps of the collection, each for one batch: find candidates, doom, sweep. The worker puts them in order and
-//! talks to the object store in between, when no transaction is open.
+//! Steps of the collection, each for one batch: find candidates, doom, sweep. The worker puts them in order
+//! and talks to the object store in between, when no transaction is open.
 
 use std::collections::BTreeMap;
 
 use counterweight_storage::ObjectKey;
-use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult, Value};
+use sea_orm::{ActiveEnum as _, FromQueryResult, Value};
 
 use super::BlobState;
+use super::batch::{STATE, update};
 use super::references::referenced;
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
@@ -77,8 +78,8 @@ pub async fn candidates(
     select(source, batch, "last_used_at, id", values).await
 }
 
-/// Makes those of `ids` unreachable that still are what they were found to be; their bytes may go at `sweep_after`.
-/// Answers which.
+/// Makes those of `ids` unreachable that still are what they were found to be; their bytes may go at
+/// `sweep_after`. Answers which.
 ///
 /// State, use and references are asked again in the statement that writes, so that a [`super::touch`] or a
 /// [`super::complete`] which is under way is waited for, and then wins.
@@ -86,7 +87,7 @@ pub async fn doom(tx: &WriteTx, doom: Doom, ids: &[BlobId], sweep_after: Timesta
     // Primary key, and one index probe per reference.
     let sql = format!(
         "UPDATE blob SET state = 'doomed', doomed_at = $1, sweep_after = $2, sweep_failures = 0 \
-         WHERE id IN ({}) AND state = $3 AND last_used_at < $4 AND NOT {} RETURNING id",
+         WHERE id IN ({}) AND {STATE} = $3 AND last_used_at < $4 AND NOT {} RETURNING id",
         dialect::placeholders(4, ids.len()),
         referenced()
     );
@@ -104,14 +105,14 @@ pub async fn due_for_sweep(source: &impl Source, now: Timestamp, limit: u64) -> 
     select(source, batch, "sweep_failures, doomed_at, id", [now.into(), rows(limit)]).await
 }
 
-/// Takes doomed blobs back to which something refers after all. It takes a fault to get here; the bytes are kept.
-/// Answers which.
+/// Takes doomed blobs back to which something refers after all. It takes a fault to get here; the bytes are
+/// kept. Answers which.
 pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
     // Primary key. Only what was completed has a digest.
     let sql = format!(
-        "UPDATE blob SET state = CASE WHEN md5 IS NULL THEN 'pending' ELSE 'live' END, last_used_at = $1, doomed_at = NULL, \
-         sweep_after = NULL, sweep_failures = 0 \
-         WHERE id IN ({}) AND state = 'doomed' AND {} RETURNING id",
+        "UPDATE blob SET state = CASE WHEN md5 IS NULL THEN 'pending' ELSE 'live' END, last_used_at = $1, \
+         doomed_at = NULL, sweep_after = NULL, sweep_failures = 0 \
+         WHERE id IN ({}) AND {STATE} = 'doomed' AND {} RETURNING id",
         dialect::placeholders(1, ids.len()),
         referenced()
     );
@@ -122,7 +123,7 @@ pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
 pub async fn forget(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
     // Primary key.
     let sql = format!(
-        "DELETE FROM blob WHERE id IN ({}) AND state = 'doomed' RETURNING id",
+        "DELETE FROM blob WHERE id IN ({}) AND {STATE} = 'doomed' RETURNING id",
         dialect::placeholders(0, ids.len())
     );
     update(tx, sql, [], ids).await
@@ -137,7 +138,8 @@ pub async fn sweep_failed(tx: &WriteTx, failed: &[&Candidate]) -> Result<()> {
     for (failures, ids) in by_failures {
         // Primary key.
         let sql = format!(
-            "UPDATE blob SET sweep_failures = $1, sweep_after = $2 WHERE id IN ({}) AND state = 'doomed' RETURNING id",
+            "UPDATE blob SET sweep_failures = $1, sweep_after = $2 \
+             WHERE id IN ({}) AND {STATE} = 'doomed' RETURNING id",
             dialect::placeholders(2, ids.len())
         );
         let sweep_after = tx.now().after(backoff(failures, tx.env()));
@@ -161,8 +163,8 @@ struct Row {
     referenced: bool,
 }
 
-/// Reads a batch of blobs in an order, and whether each is referenced. That is asked outside the batch, so that
-/// `PostgreSQL` knows for how few; else it reads all references at once.
+/// Reads a batch of blobs in an order, and whether each is referenced. That is asked outside the batch, so
+/// that `PostgreSQL` knows for how few; else it reads all references at once.
 async fn select(
     source: &impl Source,
     batch: &str,
@@ -188,19 +190,4 @@ async fn select(
             })
         })
         .collect()
-}
-
-/// Runs a statement that ends in the placeholders of `ids` and returns the ids of the rows it changed.
-async fn update(
-    tx: &WriteTx,
-    sql: String,
-    values: impl IntoIterator<Item = Value>,
-    ids: &[BlobId],
-) -> Result<Vec<BlobId>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
-    let changed = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
-    changed.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

@@ -4,7 +4,8 @@ use counterweight_storage::{Md5Digest, ObjectKey};
 use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::BlobState;
-use crate::db::{Source as _, WriteTx};
+use super::batch::{STATE, update};
+use crate::db::{Source as _, WriteTx, dialect};
 use crate::entity::blob::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
 use crate::id::BlobId;
@@ -12,8 +13,8 @@ use crate::id::BlobId;
 /// Ids per statement, far below what either database takes.
 const BATCH: usize = 1000;
 
-/// Announces bytes: a new row, and the key under which they are to be put. Without a [`complete`] they are collected
-/// when the upload window is over.
+/// Announces bytes: a new row, and the key under which they are to be put. Without a [`complete`] they are
+/// collected when the upload window is over.
 pub async fn begin(tx: &WriteTx) -> Result<(BlobId, ObjectKey)> {
     let uuid = tx.env().uuid();
     let [.., last] = uuid.as_bytes();
@@ -34,7 +35,8 @@ pub async fn begin(tx: &WriteTx) -> Result<(BlobId, ObjectKey)> {
     Ok((inserted.last_insert_id, key))
 }
 
-/// The bytes are whole: the blob can be referred to. A conflict when the upload came too late or was completed before.
+/// The bytes are whole: the blob can be referred to. A conflict when the upload came too late or was
+/// completed before.
 pub async fn complete(tx: &WriteTx, id: BlobId, size_bytes: u64, md5: Md5Digest) -> Result<()> {
     let change = ActiveModel {
         state: Set(BlobState::Live),
@@ -55,24 +57,23 @@ pub async fn complete(tx: &WriteTx, id: BlobId, size_bytes: u64, md5: Md5Digest)
     Err(Error::Conflict { reason: "the upload is no longer open; start it again".to_owned() })
 }
 
-/// Must come before new references to existing blobs, in their transaction: the mark cannot take what was touched.
-/// A conflict when one of them is not live; then its bytes have to be uploaded again.
+/// Must come before new references to existing blobs, in their transaction: the mark cannot take what was
+/// touched. A conflict when one of them is not live; then its bytes have to be uploaded again.
 ///
-/// The time is written on the blob's own row because nothing less stops a mark that waits for this transaction:
-/// afterwards it sees the changed row, but not the new reference.
+/// The time is written on the blob's own row because nothing less stops a mark that waits for this
+/// transaction: afterwards it sees the changed row, but not the new reference.
 pub async fn touch(tx: &WriteTx, ids: &[BlobId]) -> Result<()> {
     let mut distinct = ids.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     for batch in distinct.chunks(BATCH) {
-        let change = ActiveModel { last_used_at: Set(tx.now()), ..ActiveModel::default() };
-        let touched = Entity::update_many()
-            .set(change)
-            .filter(Column::Id.is_in(batch.iter().copied()))
-            .filter(Column::State.eq(BlobState::Live))
-            .exec(tx.connection())
-            .await?;
-        if touched.rows_affected != batch.len() as u64 {
+        // Primary key.
+        let sql = format!(
+            "UPDATE blob SET last_used_at = $1 WHERE id IN ({}) AND {STATE} = 'live' RETURNING id",
+            dialect::placeholders(1, batch.len())
+        );
+        let touched = update(tx, sql, [tx.now().into()], batch).await?;
+        if touched.len() != batch.len() {
             return Err(Error::Conflict {
                 reason: "the stored bytes are being removed; upload them again".to_owned(),
             });

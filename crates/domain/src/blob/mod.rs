@@ -1,7 +1,9 @@
 //! Bytes in the object store, as rows.
 //!
-//! `pending → live → doomed → gone`. A key is made once and never used again, so nothing brings back what was removed.
+//! `pending → live → doomed → gone`. A key is made once and never used again, so nothing brings back what was
+//! removed.
 
+mod batch;
 mod collect;
 mod commands;
 mod references;

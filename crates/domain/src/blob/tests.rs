@@ -224,7 +224,8 @@ async fn every_foreign_key_to_a_blob_counts_as_a_reference() {
     let mut declared = test
         .texts(
             "SELECT tables.name || '.' || keys.\"from\" FROM sqlite_master tables \
-             JOIN pragma_foreign_key_list(tables.name) keys WHERE tables.type = 'table' AND keys.\"table\" = 'blob'",
+             JOIN pragma_foreign_key_list(tables.name) keys \
+             WHERE tables.type = 'table' AND keys.\"table\" = 'blob'",
         )
         .await;
     declared.sort_unstable();

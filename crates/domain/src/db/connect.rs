@@ -74,5 +74,9 @@ async fn check_journal(connection: &DatabaseConnection) -> Result<()> {
     if mode.as_deref() == Some("wal") {
         return Ok(());
     }
-    Err(Error::invalid("DATABASE_UNFIT", "database_url", "this file system does not support SQLite's WAL mode"))
+    Err(Error::invalid(
+        "DATABASE_UNFIT",
+        "database_url",
+        "this file system does not support SQLite's WAL mode",
+    ))
 }

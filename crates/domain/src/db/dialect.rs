@@ -1,6 +1,6 @@
 //! The only place that asks which database it is.
 
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 /// `SQLite` busy, locked, I/O error, full, cannot open; with extended codes for busy snapshots.
@@ -45,5 +45,15 @@ pub(crate) fn matches(backend: DbBackend, text: Expr, rust: &str, postgres: &str
     match backend {
         DbBackend::Postgres => text.binary(BinOper::Custom("~"), postgres),
         _ => text.binary(BinOper::Custom("REGEXP"), rust),
+    }
+}
+
+/// `id` is the `key` of one of the `rows`, which select their key. `SQLite` makes a list of them once, where for an
+/// `EXISTS` it may read all of them again for each id. `PostgreSQL` turns `EXISTS`, also negated, into a join of any
+/// size, where for `NOT IN` it needs the list to fit into memory.
+pub(crate) fn is_among(backend: DbBackend, id: Expr, key: Expr, mut rows: SelectStatement) -> Expr {
+    match backend {
+        DbBackend::Postgres => Expr::exists(rows.and_where(key.eq(id)).take()),
+        _ => id.in_subquery(rows),
     }
 }

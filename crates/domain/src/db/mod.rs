@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::Notify;
 
@@ -148,7 +148,7 @@ fn passes(error: &DbErr) -> bool {
     match &**error {
         SqlxError::Database(database) => database.code().is_some_and(|code| {
             let code = code.as_ref();
-            dialect::PASSING_ERRORS.iter().any(|passing| code == *passing)
+            dialect::PASSING_ERRORS.contains(&code)
                 || dialect::PASSING_CLASSES.iter().any(|class| code.len() == 5 && code.starts_with(class))
         }),
         SqlxError::Io(_)

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, Result};
 
 /// A page never has more items.
-pub const MOST_ITEMS: u64 = 1000;
+pub(crate) const MOST_ITEMS: u64 = 1000;
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ pub(crate) fn decode_cursor(list: ListId, cursor: &str) -> Result<Vec<SortValue>
         return Err(cursor_invalid());
     }
     if of != list {
-        let reason = "this cursor belongs to another list; it goes with the filter and the order it was made for";
+        let reason =
+            "this cursor belongs to another list; it goes with the filter and the order it was made for";
         return Err(Error::invalid("CURSOR_FOREIGN", "after", reason));
     }
     Ok(values)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
+    Set,
 };
 
 use super::{Deletion, DeletionState};
@@ -203,7 +204,9 @@ async fn change(
         .exec(tx.connection())
         .await?;
     if moved.rows_affected == 0 {
-        return Err(Error::Conflict { reason: "the run was archived, deleted or restored meanwhile".to_owned() });
+        return Err(Error::Conflict {
+            reason: "the run was archived, deleted or restored meanwhile".to_owned(),
+        });
     }
     let mut row = seen.clone().into_active_model();
     row.lifecycle = Set(to);

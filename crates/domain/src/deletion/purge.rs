@@ -1,8 +1,9 @@
 //! From the trash to the tombstone.
 //!
-//! The run becomes its tombstone first: from that commit on nobody can restore it, whatever their clock says, and
-//! what it leaves behind can go in as many steps as it takes. The deletion is complete when nothing is left. Each step is one
-//! transaction and finds its place by itself, so the work can stop anywhere and start again.
+//! The run becomes its tombstone first: from that commit on nobody can restore it, whatever their clock says,
+//! and what it leaves behind can go in as many steps as it takes. The deletion is complete when nothing is
+//! left. Each step is one transaction and finds its place by itself, so the work can stop anywhere and start
+//! again.
 
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _,
@@ -20,8 +21,8 @@ use crate::run::{Lifecycle, Tags};
 /// Rows that one transaction removes.
 const BATCH: i64 = 1000;
 
-/// What belongs to a run, and the key by which its rows are told apart; each key starts an index with `run_id`, or is
-/// a primary key found through one. Nothing here refers to another table here.
+/// What belongs to a run, and the key by which its rows are told apart; each key starts an index with
+/// `run_id`, or is a primary key found through one. Nothing here refers to another table here.
 pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("history_chunk", "id"),
     ("history_stream", "run_id, stream"),
@@ -43,7 +44,8 @@ pub enum Purge {
     Withdrawn,
 }
 
-/// Removes what is left of a deleted run whose deadline has passed. Doing it twice is the same as doing it once.
+/// Removes what is left of a deleted run whose deadline has passed. Doing it twice is the same as doing it
+/// once.
 pub async fn purge(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Purge> {
     loop {
         let progress = purge_step(db, run_id, deletion_id).await?;
@@ -83,8 +85,8 @@ pub async fn purge_step(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Pur
     Ok(if emptied { Purge::Complete } else { Purge::Underway })
 }
 
-/// Makes the tombstone: what keeps the run id taken, and nothing that its owner wrote. All columns are named, so
-/// that a new one has to be decided about. Answers whether it was this call that did it.
+/// Makes the tombstone: what keeps the run id taken, and nothing that its owner wrote. All columns are named,
+/// so that a new one has to be decided about. Answers whether it was this call that did it.
 async fn bury(tx: &WriteTx, run_id: RunId) -> Result<bool> {
     let tombstone = run::ActiveModel {
         id: NotSet,

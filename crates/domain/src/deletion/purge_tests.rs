@@ -56,8 +56,8 @@ async fn assert_purged(test: &TestDb) {
         ["live", "live"],
         "left to the collection"
     );
-    let left = "SELECT name || '|' || lifecycle || '|' || display_name || '|' || tags || '|' || COALESCE(host, '-') || \
-                '|' || COALESCE(notes, '-') FROM run WHERE id = 1";
+    let left = "SELECT name || '|' || lifecycle || '|' || display_name || '|' || tags || '|' || \
+                COALESCE(host, '-') || '|' || COALESCE(notes, '-') FROM run WHERE id = 1";
     assert_eq!(test.texts(left).await, ["run1|purged||[]|-|-"]);
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod api_key;
 pub(crate) mod blob;
 pub(crate) mod deletion;
+#[expect(clippy::module_inception, reason = "W&B's word for who owns projects; sea-orm's word for a table")]
 pub(crate) mod entity;
 pub(crate) mod history_chunk;
 pub(crate) mod history_stream;

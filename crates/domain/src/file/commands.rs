@@ -72,7 +72,8 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     if ids.len() > MOST {
         return Err(Error::invalid("TOO_MANY", "files", format!("at most {MOST} files at once")));
     }
-    let rows = run_file::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(tx.connection()).await?;
+    let rows =
+        run_file::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(tx.connection()).await?;
     for id in ids {
         let missing = || Error::not_found("file", id.to_node_id());
         let row = rows.iter().find(|row| row.id == *id).ok_or_else(missing)?;
@@ -81,6 +82,9 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
             return Err(missing());
         }
     }
-    run_file::Entity::delete_many().filter(Column::Id.is_in(ids.iter().copied())).exec(tx.connection()).await?;
+    run_file::Entity::delete_many()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .exec(tx.connection())
+        .await?;
     Ok(())
 }

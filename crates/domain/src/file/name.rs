@@ -18,7 +18,7 @@ impl FileName {
             "a file name must not be empty".to_owned()
         } else if name.len() > Self::LONGEST {
             format!("a file name has at most {} bytes", Self::LONGEST)
-        } else if name.chars().any(|c| c.is_control()) {
+        } else if name.chars().any(char::is_control) {
             "a file name must not contain control characters".to_owned()
         } else if name.starts_with('/') || name.contains('\\') || name.as_bytes().get(1) == Some(&b':') {
             "a file name is a relative path with forward slashes".to_owned()
@@ -48,11 +48,15 @@ mod tests {
 
     #[test]
     fn names_that_lead_outside_or_mean_nothing_are_refused() {
-        for good in ["config.yaml", "media/images/x_0_ab.png", "test with_special-characters.txt", "é/…", "..a/b.."] {
+        for good in
+            ["config.yaml", "media/images/x_0_ab.png", "test with_special-characters.txt", "é/…", "..a/b.."]
+        {
             assert_eq!(FileName::parse("f", good).unwrap().as_str(), good);
         }
         let long = "a".repeat(2000);
-        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "./a", "a\0b", "a\\b", "C:x", long.as_str()] {
+        for bad in
+            ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "./a", "a\0b", "a\\b", "C:x", long.as_str()]
+        {
             assert_eq!(FileName::parse("f", bad).unwrap_err().code(), "FILE_NAME_INVALID", "{bad:?}");
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationDef, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef, Select,
 };
 
 use crate::clock::Timestamp;
@@ -76,7 +76,11 @@ pub async fn list(db: &impl Source, run: RunId, wanted: &FileQuery, limit: u64) 
 fn like(pattern: &str) -> Result<sea_orm::sea_query::SimpleExpr> {
     let escapes = pattern.chars().rev().take_while(|c| *c == '\\').count();
     if escapes % 2 == 1 || pattern.len() > 4096 || pattern.contains('\0') {
-        return Err(Error::invalid("PATTERN_INVALID", "pattern", "ends in an escape, is too long or has a NUL"));
+        return Err(Error::invalid(
+            "PATTERN_INVALID",
+            "pattern",
+            "ends in an escape, is too long or has a NUL",
+        ));
     }
     let pattern = LikeExpr::new(pattern.to_lowercase()).escape('\\');
     Ok(Expr::expr(Func::lower(Expr::col((run_file::Entity, Column::Name)))).like(pattern))

@@ -1,4 +1,4 @@
-//! The tree to SQL, the same for both databases but for what [`dialect`] says.
+//! The tree to SQL, the same for both databases but for what `dialect` says.
 //!
 //! Every condition is true or false, never NULL, so that `NOT` means what a filter means by it.
 
@@ -10,7 +10,6 @@ use super::field::{Column, Field, Kind};
 use super::parse::RunFilter;
 use crate::db::dialect;
 use crate::entity::{entity, run, run_value, user};
-use crate::id::ProjectId;
 use crate::project::Project;
 use crate::run::ValueScope;
 
@@ -32,10 +31,6 @@ pub(crate) struct Cell {
 impl<'a> Compiler<'a> {
     pub(crate) fn new(project: &'a Project, backend: DbBackend) -> Self {
         Self { project, backend }
-    }
-
-    pub(crate) fn project_id(self) -> ProjectId {
-        self.project.id
     }
 
     /// The runs of the project that `filter` means.
@@ -79,7 +74,8 @@ impl<'a> Compiler<'a> {
                 })
             }
             Field::Tag => {
-                let tag = Cell { expr: value_column(run_value::Column::Path), kind: Kind::Text, nullable: false };
+                let tag =
+                    Cell { expr: value_column(run_value::Column::Path), kind: Kind::Text, nullable: false };
                 self.passes(test, &[tag], None, |condition| self.some_row(ValueScope::Tag, None, condition))
             }
             Field::Key(key) => self.passes(test, &[], None, |condition| {
@@ -126,7 +122,7 @@ impl<'a> Compiler<'a> {
             }
             Test::Compare(comparison, operand) => {
                 let value = bind(cell.kind, operand)?;
-                let expr = self.ordered(cell);
+                let expr = if cell.kind == Kind::Text { dialect::bytewise(self.backend, expr) } else { expr };
                 Some(match comparison {
                     // Objects and lists lie below the lowest number.
                     Comparison::Less if cell.kind == Kind::Number => {
@@ -148,23 +144,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A cell as it is compared and sorted: strings go by their bytes.
-    pub(crate) fn ordered(self, cell: &Cell) -> Expr {
-        let expr = cell.expr.clone();
-        if cell.kind == Kind::Text { dialect::bytewise(self.backend, expr) } else { expr }
-    }
-
     /// The run has a row in its index.
     fn some_row(self, scope: ValueScope, path: Option<Expr>, condition: Option<Expr>) -> Expr {
         let mut rows = Query::select();
-        rows.expr(Expr::cust("1"))
+        rows.column((run_value::Entity, run_value::Column::RunId))
             .from(run_value::Entity)
-            .and_where(value_column(run_value::Column::RunId).eq(run_column(run::Column::Id)))
             .and_where(value_column(run_value::Column::ProjectId).eq(self.project.id))
             .and_where(value_column(run_value::Column::Scope).eq(scope))
             .and_where_option(path)
             .and_where_option(condition);
-        Expr::exists(rows)
+        dialect::is_among(
+            self.backend,
+            run_column(run::Column::Id),
+            value_column(run_value::Column::RunId),
+            rows,
+        )
     }
 
     /// A property of the run.

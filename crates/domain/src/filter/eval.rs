@@ -1,6 +1,6 @@
 //! What a filter means, said once more on a plain document: the oracle of the tests.
 //!
-//! The document has the client's names in snake_case (`name`, `config`, `summary_metrics`, `tags`, …); moments and
+//! The document has the client's names in `snake_case` (`name`, `config`, `summary_metrics`, `tags`, …); moments and
 //! durations are microseconds, `keys` lists the logged keys.
 
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn passes(test: &Test, values: &[Found]) -> bool {
         Test::Compare(comparison, operand) => scalars.any(|scalar| compares(scalar, *comparison, operand)),
         Test::Matches(pattern) => {
             let pattern = regex::Regex::new(pattern.rust()).unwrap();
-            scalars.any(|scalar| matches!(scalar, Scalar::Text(text) if pattern.is_match(text)))
+            scalars.any(|scalar| matches!(scalar, Scalar::Text(found) if pattern.is_match(found)))
         }
     }
 }
@@ -106,7 +106,8 @@ fn shallowest<'a>(entries: &[(&str, &'a Value)], path: &str) -> Option<(usize, &
             path.strip_prefix(key).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| {
                 let (depth, found) = match value {
                     Value::Array(list) => {
-                        let positions: Vec<String> = (0..list.len()).map(|position| position.to_string()).collect();
+                        let positions: Vec<String> =
+                            (0..list.len()).map(|position| position.to_string()).collect();
                         let entries: Vec<_> = positions.iter().map(String::as_str).zip(list).collect();
                         shallowest(&entries, rest)?
                     }

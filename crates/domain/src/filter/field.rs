@@ -136,7 +136,10 @@ mod tests {
     use super::*;
 
     fn config(paths: &[&str]) -> Field {
-        Field::Value { scope: ValueScope::Config, paths: paths.iter().map(|path| (*path).to_owned()).collect() }
+        Field::Value {
+            scope: ValueScope::Config,
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }
     }
 
     #[test]

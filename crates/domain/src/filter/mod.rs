@@ -1,7 +1,7 @@
 //! Which runs, and in which order: the client's Mongo-like filters and its order strings (protocol reference 5.6).
 //!
-//! Text becomes a tree ([`parse`]), the tree becomes SQL ([`compile`]) over the `run` table and the index of values
-//! in `run_value` ([`index`]). [`eval`] answers the same questions on a plain document; the tests demand that both
+//! Text becomes a tree (`parse`), the tree becomes SQL (`compile`) over the `run` table and the index of values
+//! in `run_value` (`index`). `eval` answers the same questions on a plain document; the tests demand that both
 //! databases agree with it.
 
 mod ast;

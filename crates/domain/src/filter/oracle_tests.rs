@@ -1,4 +1,4 @@
-//! Random runs and filters: both databases must agree with [`super::eval`], and pages with the whole list.
+//! Random runs and filters: both databases must agree with `eval`, and pages with the whole list.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -59,12 +59,59 @@ const PATHS: &[&str] = &[
     "colour",
 ];
 const MOMENTS: &[&str] = &["created_at", "heartbeatAt", "updated_at"];
-const TEXTS: &[&str] =
-    &["", "a", "A", "B", "b", "ab", "aé", "É", "Z", "a\nb", "a.b", "run-3", "ada", "demo", "running", "[x]", "\u{1F600}"];
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "A",
+    "B",
+    "b",
+    "ab",
+    "aé",
+    "É",
+    "Z",
+    "a\nb",
+    "a.b",
+    "run-3",
+    "ada",
+    "demo",
+    "running",
+    "[x]",
+    "\u{1F600}",
+];
 const PATTERNS: &[&str] = &[
-    "", "^a", "b$", ".", "^.$", "a.b", r"a\.b", r"\bab\b", r"\Ba", "(?i)A", "[^a]", r"\d+$", "é", "a|B", "^$", r"\w\W\w", r"\s",
-    "(a|b){2}", "x*", r"\n", r"[\]a-]", "(?m)^b$", "(?s)a.b", r"\p{Lu}", "(?:)", "^(|a)$", "[[:alpha:]]b", r"\[x\]", "(?P<n>a)b",
-    "[a&&b]", r"\x{1F600}", "a{0}b{1,}", "(?:^)*a",
+    "",
+    "^a",
+    "b$",
+    ".",
+    "^.$",
+    "a.b",
+    r"a\.b",
+    r"\bab\b",
+    r"\Ba",
+    "(?i)A",
+    "[^a]",
+    r"\d+$",
+    "é",
+    "a|B",
+    "^$",
+    r"\w\W\w",
+    r"\s",
+    "(a|b){2}",
+    "x*",
+    r"\n",
+    r"[\]a-]",
+    "(?m)^b$",
+    "(?s)a.b",
+    r"\p{Lu}",
+    "(?:)",
+    "^(|a)$",
+    "[[:alpha:]]b",
+    r"\[x\]",
+    "(?P<n>a)b",
+    "[a&&b]",
+    r"\x{1F600}",
+    "a{0}b{1,}",
+    "(?:^)*a",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -168,7 +215,8 @@ fn filter() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 10, 3, |inner| {
         let list = proptest::collection::vec(inner.clone(), 0..3);
         prop_oneof![
-            (select(&["$and", "$or", "$nor"][..]), list).prop_map(|(operator, list)| json!({ operator: list })),
+            (select(&["$and", "$or", "$nor"][..]), list)
+                .prop_map(|(operator, list)| json!({ operator: list })),
             inner.prop_map(|inner| json!({ "$not": inner })),
         ]
     })
@@ -193,7 +241,7 @@ fn project() -> Project {
 /// Stores a run as the verbs would, under the name `run-<id>`.
 async fn insert(test: &TestDb, id: usize, document: &mut Value) {
     document["name"] = format!("run-{id}").into();
-    let text = |name: &str| document[name].as_str().map(str::to_owned);
+    let string = |name: &str| document[name].as_str().map(str::to_owned);
     let time = |name: &str| Timestamp(document[name].as_i64().unwrap());
     let names = |name: &str| -> Vec<String> { serde_json::from_value(document[name].clone()).unwrap() };
     let id = RunId(i64::try_from(id).unwrap());
@@ -202,19 +250,19 @@ async fn insert(test: &TestDb, id: usize, document: &mut Value) {
         id: Set(id),
         project_id: Set(ProjectId(1)),
         user_id: Set(UserId(1)),
-        name: Set(text("name").unwrap()),
-        display_name: Set(text("display_name").unwrap()),
-        state: Set(text("state").unwrap().parse::<RunState>().unwrap()),
+        name: Set(string("name").unwrap()),
+        display_name: Set(string("display_name").unwrap()),
+        state: Set(string("state").unwrap().parse::<RunState>().unwrap()),
         lifecycle: Set(Lifecycle::Live),
         created_at: Set(time("created_at")),
         updated_at: Set(time("updated_at")),
         heartbeat_at: Set(time("heartbeat_at")),
         finished_at: Set(document["finished_at"].as_i64().map(Timestamp)),
         stop_requested: Set(false),
-        group_name: Set(text("group")),
-        job_type: Set(text("job_type")),
-        sweep_name: Set(text("sweep")),
-        notes: Set(text("notes")),
+        group_name: Set(string("group")),
+        job_type: Set(string("job_type")),
+        sweep_name: Set(string("sweep")),
+        notes: Set(string("notes")),
         tags: Set(Tags::default()),
         ..Default::default()
     };
@@ -262,14 +310,15 @@ async fn listed(test: &TestDb, filter: &RunFilter, order: &RunOrder) -> Vec<Stri
 }
 
 /// Where the database and the oracle differ on a filter.
-async fn disagreement(test: &TestDb, documents: &[Value], text: &str) -> Option<String> {
-    let filter = RunFilter::parse(text).unwrap();
-    let found: BTreeSet<String> = listed(test, &filter, &RunOrder::parse("").unwrap()).await.into_iter().collect();
+async fn disagreement(test: &TestDb, documents: &[Value], source: &str) -> Option<String> {
+    let filter = RunFilter::parse(source).unwrap();
+    let found: BTreeSet<String> =
+        listed(test, &filter, &RunOrder::parse("").unwrap()).await.into_iter().collect();
     let count = runs::count(&test.db, &project(), &filter).await.unwrap();
-    assert_eq!(count, found.len() as u64, "{text}");
+    assert_eq!(count, found.len() as u64, "{source}");
     documents.iter().find_map(|document| {
         let (expected, name) = (eval(filter.tree(), document), document["name"].as_str().unwrap());
-        (found.contains(name) != expected).then(|| format!("{text} is {expected} of {document:#}"))
+        (found.contains(name) != expected).then(|| format!("{source} is {expected} of {document:#}"))
     })
 }
 
@@ -284,12 +333,10 @@ backend_test!(a_filter_finds_what_it_means, |test| {
         let mut found = disagreement(&test, &documents, &tree.current().to_string()).await;
         let Some(mut worst) = found.take() else { continue };
         while tree.simplify() {
-            match disagreement(&test, &documents, &tree.current().to_string()).await {
-                Some(simpler) => worst = simpler,
-                None => {
-                    tree.complicate();
-                    break;
-                }
+            if let Some(simpler) = disagreement(&test, &documents, &tree.current().to_string()).await {
+                worst = simpler;
+            } else if !tree.complicate() {
+                break;
             }
         }
         panic!("{worst}");
@@ -317,15 +364,18 @@ const ORDERS: &[&str] = &[
 fn sort_key(order: &RunOrder, document: &Value) -> Vec<(Option<Scalar>, bool)> {
     let mut key = Vec::new();
     for term in order.terms() {
-        let values = scalars(&term.field, document);
-        let of = |wanted: fn(&Scalar) -> bool| (values.iter().find(|value| wanted(value)).cloned(), term.descending);
+        let mut add = |value| key.push((value, term.descending));
         match &term.field {
-            Field::Column(_) => key.push(of(|_| true)),
-            Field::Value { .. } => key.extend([
-                of(|value| matches!(value, Scalar::Number(_))),
-                of(|value| matches!(value, Scalar::Text(_))),
-                of(|value| matches!(value, Scalar::Bool(_))),
-            ]),
+            Field::Column(_) => add(scalars(&term.field, document).pop()),
+            Field::Value { scope, paths } => {
+                for path in paths {
+                    let value =
+                        scalars(&Field::Value { scope: *scope, paths: vec![path.clone()] }, document).pop();
+                    add(value.clone().filter(|value| matches!(value, Scalar::Number(_))));
+                    add(value.clone().filter(|value| matches!(value, Scalar::Text(_))));
+                    add(value.filter(|value| matches!(value, Scalar::Bool(_))));
+                }
+            }
             _ => {}
         }
     }
@@ -422,7 +472,8 @@ backend_test!(a_cursor_goes_only_with_its_own_list, |test| {
     };
     let first = page("", "-config.a", None).await.unwrap();
     let cursor = first.items[0].1.as_str();
-    let refused = |outcome: Result<_, Error>| outcome.map(|_: crate::db::Page<runs::Run>| ()).unwrap_err().code();
+    let refused =
+        |outcome: Result<_, Error>| outcome.map(|_: crate::db::Page<runs::Run>| ()).unwrap_err().code();
     assert!(first.has_next);
     assert!(page("{}", "-config.a", Some(cursor)).await.is_ok());
     assert_eq!(refused(page("{}", "+config.a", Some(cursor)).await), "CURSOR_FOREIGN");

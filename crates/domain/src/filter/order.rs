@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn a_path_without_a_sign_ascends_and_nothing_means_oldest_first() {
         let created = |descending| Term { field: Field::Column(Column::CreatedAt), descending };
-        for (text, descending) in [("", false), ("created_at", false), ("+createdAt", false), ("-created_at", true)] {
+        for (text, descending) in
+            [("", false), ("created_at", false), ("+createdAt", false), ("-created_at", true)]
+        {
             assert_eq!(RunOrder::parse(text).unwrap().terms(), [created(descending)], "{text}");
         }
     }

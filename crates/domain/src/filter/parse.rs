@@ -112,7 +112,13 @@ impl Parser {
         }
     }
 
-    fn operators(&mut self, field: &Field, operators: &Map<String, Value>, at: &str, depth: usize) -> Result<Filter> {
+    fn operators(
+        &mut self,
+        field: &Field,
+        operators: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Filter> {
         check_depth(depth, at)?;
         if operators.is_empty() {
             return Err(invalid(at, "an operator is missing"));
@@ -158,7 +164,10 @@ impl Parser {
                 _ => Err(invalid(at, "$not takes an object with an operator")),
             },
             key if key.starts_with('$') => Err(unknown_operator(at, key)),
-            _ => Err(invalid(at, "a value is compared with a string, a number, true, false or null, not an object")),
+            _ => Err(invalid(
+                at,
+                "a value is compared with a string, a number, true, false or null, not an object",
+            )),
         }
     }
 

@@ -61,7 +61,10 @@ fn a_switched_off_condition_of_the_filter_builder_holds() {
 
 #[test]
 fn moments_are_read_as_dates_and_durations_as_seconds() {
-    assert_eq!(tree(r#"{"createdAt":"2026-01-01"}"#), equal("created_at", Scalar::Micros(1_767_225_600_000_000)));
+    assert_eq!(
+        tree(r#"{"createdAt":"2026-01-01"}"#),
+        equal("created_at", Scalar::Micros(1_767_225_600_000_000))
+    );
     assert_eq!(tree(r#"{"duration":1.5}"#), equal("duration", Scalar::Micros(1_500_000)));
     assert_eq!(refused_at(r#"{"created_at":{"$gt":"yesterday"}}"#), "/created_at/$gt");
 }
@@ -69,7 +72,10 @@ fn moments_are_read_as_dates_and_durations_as_seconds() {
 #[test]
 fn long_operands_are_cut_like_the_indexed_values() {
     let long = "x".repeat(300);
-    assert_eq!(tree(&json!({ "config.a": long }).to_string()), equal("config.a", Scalar::Text("x".repeat(256))));
+    assert_eq!(
+        tree(&json!({ "config.a": long }).to_string()),
+        equal("config.a", Scalar::Text("x".repeat(256)))
+    );
     assert_eq!(tree(&json!({ "notes": long }).to_string()), equal("notes", Scalar::Text(long)));
 }
 
@@ -127,7 +133,8 @@ fn limits_are_reached_and_not_passed() {
     assert!(RunFilter::parse(&list(1000)).is_ok());
     assert_eq!(refused_at(&list(1001)), "/name/$in");
 
-    let lists = |count: usize| json!({ "$or": vec![json!({"name": {"$in": vec!["a"; 1000]}}); count] }).to_string();
+    let lists =
+        |count: usize| json!({ "$or": vec![json!({"name": {"$in": vec!["a"; 1000]}}); count] }).to_string();
     assert!(RunFilter::parse(&lists(10)).is_ok());
     assert_eq!(refused_at(&lists(11)), "/$or/10/name/$in/0");
 }

@@ -118,13 +118,14 @@ fn write_repetition(repetition: &Repetition, out: &mut String) -> Result<(), Ref
         return Err(format!("a part is repeated at most {MOST_REPEATS} times"));
     }
     write_group(&[sub], "", out)?;
-    match (min, max) {
-        (0, None) => out.push('*'),
-        (1, None) => out.push('+'),
-        (0, Some(1)) => out.push('?'),
-        (min, None) => out.push_str(&format!("{{{min},}}")),
-        (min, Some(max)) => out.push_str(&format!("{{{min},{max}}}")),
-    }
+    let quantifier = match (min, max) {
+        (0, None) => "*".to_owned(),
+        (1, None) => "+".to_owned(),
+        (0, Some(1)) => "?".to_owned(),
+        (min, None) => format!("{{{min},}}"),
+        (min, Some(max)) => format!("{{{min},{max}}}"),
+    };
+    out.push_str(&quantifier);
     Ok(())
 }
 

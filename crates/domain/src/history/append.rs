@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, NotSet, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, NotSet, QueryFilter, QueryOrder,
+    Set,
 };
 
 use super::chunk::{self, CHUNK_LINES, Chunk, Lines, Prepared};
@@ -106,7 +107,8 @@ impl<'a> Batch<'a> {
     }
 
     fn check(&self, append: &Append) -> Result<()> {
-        let run = self.runs.get(&append.run_id).ok_or_else(|| Error::not_found("run", append.path.clone()))?;
+        let run =
+            self.runs.get(&append.run_id).ok_or_else(|| Error::not_found("run", append.path.clone()))?;
         if !run.lifecycle.is_reachable() {
             return Err(Error::RunDeleted { path: append.path.clone() });
         }
@@ -190,7 +192,8 @@ impl<'a> Batch<'a> {
         for chunk in &part.chunks {
             content.extend(chunk::decode(&chunk.body, chunk.raw_bytes)?);
         }
-        let known = (part.offset..).zip(&content).take_while(|(number, line)| stored.get(number) == Some(*line));
+        let known =
+            (part.offset..).zip(&content).take_while(|(number, line)| stored.get(number) == Some(*line));
         let skip = known.count();
         if skip == content.len() {
             return Ok(None);
@@ -264,7 +267,9 @@ impl<'a> Batch<'a> {
         if !rows.is_empty() {
             history_stream::Entity::insert_many(rows)
                 .on_conflict(
-                    OnConflict::columns([RunId, Stream]).update_columns([LineCount, LastStep, Keys]).to_owned(),
+                    OnConflict::columns([RunId, Stream])
+                        .update_columns([LineCount, LastStep, Keys])
+                        .to_owned(),
                 )
                 .exec_without_returning(self.tx.connection())
                 .await?;

@@ -53,9 +53,10 @@ impl Prepared {
     /// Checks `lines` and readies them for storing. CPU-bound, in proportion to their size.
     pub fn new(lines: Lines) -> Result<Self> {
         let field = lines.stream.file_name();
-        let offset = i64::try_from(lines.offset).ok().filter(|offset| *offset < i64::MAX / 2).ok_or_else(|| {
-            Error::invalid("OFFSET_INVALID", format!("files.{field}.offset"), "is not a line number")
-        })?;
+        let offset =
+            i64::try_from(lines.offset).ok().filter(|offset| *offset < i64::MAX / 2).ok_or_else(|| {
+                Error::invalid("OFFSET_INVALID", format!("files.{field}.offset"), "is not a line number")
+            })?;
         let mut keys = Keys::default();
         let mut steps = Vec::with_capacity(lines.content.len());
         for (index, line) in lines.content.iter().enumerate() {
@@ -67,7 +68,8 @@ impl Prepared {
                 steps.push(None);
                 continue;
             }
-            let row = json::parse(line).map_err(|error| Error::invalid("LINE_INVALID", at(), error.to_string()))?;
+            let row =
+                json::parse(line).map_err(|error| Error::invalid("LINE_INVALID", at(), error.to_string()))?;
             let Value::Object(row) = row else {
                 return Err(Error::invalid("LINE_INVALID", at(), "a line must be a JSON object"));
             };

@@ -57,11 +57,15 @@ mod tests {
 
     #[test]
     fn both_forms_and_plain_text_are_read() {
-        let structured = parse_line(0, r#"{"level":"error","ts":"2026-01-01T00:00:00.123456","content":"no"}"#);
+        let structured =
+            parse_line(0, r#"{"level":"error","ts":"2026-01-01T00:00:00.123456","content":"no"}"#);
         assert_eq!(structured.level.as_deref(), Some("error"));
         assert_eq!(structured.line, "no");
         let plain = parse_line(1, "2026-01-01T00:00:00.123456 step 1");
-        assert_eq!((plain.timestamp.as_deref(), plain.line.as_str()), (Some("2026-01-01T00:00:00.123456"), "step 1"));
+        assert_eq!(
+            (plain.timestamp.as_deref(), plain.line.as_str()),
+            (Some("2026-01-01T00:00:00.123456"), "step 1")
+        );
         let error = parse_line(2, "ERROR 2026-01-01T00:00:00.123456 boom");
         assert_eq!((error.level.as_deref(), error.line.as_str()), (Some("error"), "boom"));
         let odd = parse_line(3, "ERROR boom {");

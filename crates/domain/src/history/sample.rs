@@ -21,7 +21,7 @@ impl<T> Decimator<T> {
 
     /// Shows it the next item.
     pub(super) fn push(&mut self, item: T) {
-        if self.seen % self.stride == 0 {
+        if self.seen.is_multiple_of(self.stride) {
             if self.kept.len() >= self.wanted.saturating_mul(2) {
                 self.stride *= 2;
                 let mut index = 0;
@@ -30,7 +30,7 @@ impl<T> Decimator<T> {
                     index % 2 == 1
                 });
             }
-            if self.seen % self.stride == 0 {
+            if self.seen.is_multiple_of(self.stride) {
                 self.kept.push(item);
                 self.last = None;
             } else {

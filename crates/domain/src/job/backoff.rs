@@ -5,8 +5,8 @@ use crate::clock::Env;
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How long to wait after so many failures in a row: doubled each time up to an hour, plus up to a quarter more, so
-/// that what failed together is not tried again together.
+/// How long to wait after so many failures in a row: doubled each time up to an hour, plus up to a quarter
+/// more, so that what failed together is not tried again together.
 pub fn backoff(failures: u32, env: &Env) -> Duration {
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
     let wait = FIRST.saturating_mul(doubled).min(LONGEST);

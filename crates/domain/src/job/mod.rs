@@ -32,7 +32,8 @@ pub enum JobState {
     Dead,
 }
 
-/// What there is to do. The variant's name and fields are what the queue stores, so neither ever changes its meaning.
+/// What there is to do. The variant's name and fields are what the queue stores, so neither ever changes its
+/// meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobKind {
@@ -77,7 +78,8 @@ impl JobKind {
         }
     }
 
-    /// How often it is tried. A promised deadline is kept however long it takes; periodic work comes again anyway.
+    /// How often it is tried. A promised deadline is kept however long it takes; periodic work comes again
+    /// anyway.
     fn max_attempts(&self) -> i32 {
         match self {
             Self::PurgeRun { .. } | Self::DeleteArchivedRun { .. } => i32::MAX,
@@ -92,8 +94,8 @@ impl JobKind {
 }
 
 impl Job {
-    /// Reads what is to be done. Fails for a kind that this version does not know, and for a payload that does not
-    /// fit its kind.
+    /// Reads what is to be done. Fails for a kind that this version does not know, and for a payload that
+    /// does not fit its kind.
     pub fn parse(&self) -> Result<JobKind, serde_json::Error> {
         let payload: serde_json::Value = serde_json::from_str(&self.payload)?;
         let mut stored = serde_json::Map::from_iter([("kind".to_owned(), self.kind.clone().into())]);

@@ -1,7 +1,7 @@
 //! The table `job` as a queue: any number of runners, each job with one at a time, none lost with its runner.
 //!
-//! A claim takes a lease and counts the attempt; everything the claimant writes afterwards names job, attempt and
-//! owner, so that a runner whose lease went to another changes nothing.
+//! A claim takes a lease and counts the attempt; everything the claimant writes afterwards names job, attempt
+//! and owner, so that a runner whose lease went to another changes nothing.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use crate::error::{Error, Result};
 /// Rows per statement when many are removed.
 const BATCH: i64 = 1000;
 
-/// Queues a job for `run_at` in the caller's transaction. Answers whether it was queued: `false` means that the
-/// same job waits or runs already.
+/// Queues a job for `run_at` in the caller's transaction. Answers whether it was queued: `false` means that
+/// the same job waits or runs already.
 pub async fn enqueue(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<bool> {
     let job = ActiveModel {
         id: NotSet,
@@ -38,8 +38,8 @@ pub async fn enqueue(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<
         created_at: Set(tx.now()),
         finished_at: Set(None),
     };
-    // The index is partial, so the conflict is left unnamed. Doing nothing, unlike failing, keeps a PostgreSQL
-    // transaction usable.
+    // The index is partial, so the conflict is left unnamed. Doing nothing, unlike failing, keeps a
+    // PostgreSQL transaction usable.
     let on_conflict = OnConflict::new().do_nothing().to_owned();
     let inserted =
         Entity::insert(job).on_conflict(on_conflict).exec_without_returning(tx.connection()).await?;
@@ -50,23 +50,24 @@ pub async fn enqueue(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<
     Ok(queued)
 }
 
-/// Takes a job out of the queue, also out of the hands of the runner that has it. Answers whether there was one.
+/// Takes a job out of the queue, also out of the hands of the runner that has it. Answers whether there was
+/// one.
 pub async fn cancel(tx: &WriteTx, kind: &JobKind) -> Result<bool> {
     // Index: ux_job_dedupe.
-    const SQL: &str = "UPDATE job SET state = 'done', run_at = $1, finished_at = $1, lease_owner = NULL, lease_until = NULL, \
-                       last_error = 'cancelled' \
+    const SQL: &str = "UPDATE job SET state = 'done', run_at = $1, finished_at = $1, \
+                       lease_owner = NULL, lease_until = NULL, last_error = 'cancelled' \
                        WHERE kind = $2 AND dedupe_key = $3 AND state IN ('ready', 'running')";
     let values = [tx.now().into(), kind.name().into(), kind.dedupe_key().into()];
     let done = tx.connection().execute_raw(dialect::statement(tx.connection(), SQL, values)).await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// Takes up to `limit` jobs that are due, or whose runner let its lease run out, for `owner` and for as long as
-/// `lease`; those due first come first.
+/// Takes up to `limit` jobs that are due, or whose runner let its lease run out, for `owner` and for as long
+/// as `lease`; those due first come first.
 pub async fn claim(db: &Db, owner: &str, limit: u64, lease: Duration) -> Result<Vec<Job>> {
     let tx = db.begin_write().await?;
-    // Index: ix_job_claim, once per state. The CTE is evaluated once; a bare `IN (SELECT … LIMIT)` need not be.
-    // On PostgreSQL two claimers skip each other's rows; on SQLite there is only one at a time.
+    // Index: ix_job_claim, once per state. The CTE is evaluated once; a bare `IN (SELECT … LIMIT)` need not
+    // be. On PostgreSQL two claimers skip each other's rows; on SQLite there is only one at a time.
     let sql = format!(
         "WITH picked AS (\
            SELECT id FROM job \
@@ -169,7 +170,8 @@ pub async fn list_unsettled(source: &impl Source, now: Timestamp) -> Result<Vec<
 pub async fn prune(db: &Db, state: JobState, cutoff: Timestamp) -> Result<u64> {
     // Index: ix_job_claim up to the cutoff; a job never ends before its time came.
     const SQL: &str = "DELETE FROM job WHERE id IN (\
-                         SELECT id FROM job WHERE state = $1 AND run_at < $2 AND finished_at < $2 ORDER BY run_at, id LIMIT $3)";
+                         SELECT id FROM job WHERE state = $1 AND run_at < $2 AND finished_at < $2 \
+                         ORDER BY run_at, id LIMIT $3)";
     let mut pruned = 0;
     loop {
         let tx = db.begin_write().await?;

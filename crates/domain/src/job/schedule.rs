@@ -11,8 +11,9 @@ use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::schedule::{ActiveModel, Entity};
 use crate::error::Result;
 
-/// Enqueues a job of `kind` when its next moment has come, and moves that moment one `period` ahead of now; moments
-/// that passed while nobody was running are not made up for. Answers whether this call was the one to do it.
+/// Enqueues a job of `kind` when its next moment has come, and moves that moment one `period` ahead of now;
+/// moments that passed while nobody was running are not made up for. Answers whether this call was the one to
+/// do it.
 pub async fn advance(db: &Db, kind: &JobKind, period: Duration) -> Result<bool> {
     let next =
         Entity::find_by_id(kind.name()).one(db.connection()).await?.map(|schedule| schedule.next_run_at);

@@ -98,22 +98,19 @@ fn parse(field: &'static str, text: &str) -> Result<serde_json::Value> {
 }
 
 /// Makes the index of one scope say exactly `values`, touching only the rows that differ.
-async fn replace_values(
-    tx: &WriteTx,
-    run: &Run,
-    scope: ValueScope,
-    values: Vec<IndexedValue>,
-) -> Result<()> {
+async fn replace_values(tx: &WriteTx, run: &Run, scope: ValueScope, values: Vec<IndexedValue>) -> Result<()> {
     let scoped = || {
-        run_value::Entity::find().filter(run_value::Column::RunId.eq(run.id)).filter(run_value::Column::Scope.eq(scope))
+        run_value::Entity::find()
+            .filter(run_value::Column::RunId.eq(run.id))
+            .filter(run_value::Column::Scope.eq(scope))
     };
     let mut before: HashMap<String, run_value::Model> =
         scoped().all(tx.connection()).await?.into_iter().map(|row| (row.path.clone(), row)).collect();
     let mut changed = Vec::new();
     for value in values {
-        let same = before.remove(&value.path).is_some_and(|row| {
-            row.num == value.num && row.text == value.text && row.bool == value.bool
-        });
+        let same = before
+            .remove(&value.path)
+            .is_some_and(|row| row.num == value.num && row.text == value.text && row.bool == value.bool);
         if !same {
             changed.push(run_value::ActiveModel {
                 run_id: Set(run.id),

@@ -3,9 +3,12 @@
 //! Pages go by value, not by position: a page holds what comes after the last item of the one before, so every run
 //! is seen exactly once while others come and go.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, JoinType, NullOrdering, Order, SelectStatement};
-use sea_orm::{ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, QueryResult, QueryTrait as _};
+use sea_orm::sea_query::{
+    Alias, Asterisk, CommonTableExpression, Expr, ExprTrait as _, JoinType, Query, SelectStatement, UnionType,
+};
+use sea_orm::{ConnectionTrait as _, DbBackend, FromQueryResult as _, Iterable as _};
 
+use super::sort_key::{SortKey, comes_after};
 use super::{Run, ValueScope};
 use crate::db::Source;
 use crate::db::page::{self, ListId, MOST_ITEMS, Page, SortValue, cursor_invalid};
@@ -24,30 +27,20 @@ pub async fn list(
     after: Option<&str>,
 ) -> Result<Page<Run>> {
     let connection = db.connection();
-    let compiler = Compiler::new(project, connection.get_database_backend());
+    let backend = connection.get_database_backend();
     let list = ListId::new(&[&project.id.to_string(), filter.source(), order.source()]);
+    let after = after.map(|cursor| page::decode_cursor(list, cursor)).transpose()?;
     let first = Ord::min(first, MOST_ITEMS);
-
-    let mut query = run::Entity::find().into_query();
-    let keys = sort_keys(compiler, order, &mut query);
-    query.cond_where(compiler.condition(filter)).limit(first + 1);
-    if let Some(after) = after {
-        let values = page::decode_cursor(list, after)?;
-        query.and_where(comes_after(&keys, &values)?);
-    }
-    for (position, key) in keys.iter().enumerate() {
-        query.expr_as(key.expr.clone(), Alias::new(alias(position)));
-        key.sort(&mut query);
-    }
+    let listing = Listing { backend, project, filter, order, limit: first + 1 };
+    let (query, keys) = listing.statement(after.as_deref())?;
 
     let rows = connection.query_all(&query).await?;
     let page_len = usize::try_from(first).unwrap_or(usize::MAX);
     let has_next = rows.len() > page_len;
-    let mut items = Vec::with_capacity(rows.len().min(page_len));
+    let mut items = Vec::with_capacity(rows.len());
     for row in rows.iter().take(page_len) {
-        let values = keys.iter().enumerate().map(|(position, key)| key.read(row, &alias(position)));
-        let cursor = page::encode_cursor(list, &values.collect::<Result<Vec<_>>>()?)?;
-        items.push((Run::from_query_result(row, "")?, cursor));
+        let values = keys.iter().map(|key| key.read(row)).collect::<Result<Vec<_>>>()?;
+        items.push((Run::from_query_result(row, "")?, page::encode_cursor(list, &values)?));
     }
     Ok(Page { items, has_next })
 }
@@ -55,7 +48,7 @@ pub async fn list(
 /// How many of `project`'s runs the filter means.
 pub async fn count(db: &impl Source, project: &Project, filter: &RunFilter) -> Result<u64> {
     let connection = db.connection();
-    let mut query = SelectStatement::new();
+    let mut query = Query::select();
     query
         .expr_as(Expr::cust("COUNT(*)"), "runs")
         .from(run::Entity)
@@ -65,140 +58,188 @@ pub async fn count(db: &impl Source, project: &Project, filter: &RunFilter) -> R
     u64::try_from(count).map_err(Error::internal)
 }
 
-fn alias(position: usize) -> String {
-    format!("sort_{position}")
+struct Listing<'a> {
+    backend: DbBackend,
+    project: &'a Project,
+    filter: &'a RunFilter,
+    order: &'a RunOrder,
+    limit: u64,
 }
 
-/// One of the expressions that a listing is sorted by. Missing values come last.
-struct SortKey {
-    expr: Expr,
-    kind: Kind,
-    nullable: bool,
-    descending: bool,
+/// A part of the listing: its rows, not yet sorted, and what to sort them by.
+struct Part {
+    query: SelectStatement,
+    keys: Vec<SortKey>,
 }
 
-/// What `order` sorts by, the id last; joins the index where it sorts by an indexed value. Such a value stands in
-/// one of three columns: numbers come first, then strings, then truth values.
-fn sort_keys(compiler: Compiler<'_>, order: &RunOrder, query: &mut SelectStatement) -> Vec<SortKey> {
-    let mut keys = Vec::new();
-    let mut descending = false;
-    for (position, term) in order.terms().iter().enumerate() {
-        descending = term.descending;
-        let cells = match &term.field {
-            Field::Column(column) => vec![compiler.column(*column)],
-            Field::Value { scope, paths } => indexed_cells(compiler, position, *scope, paths, query),
-            Field::Tag | Field::Key(_) | Field::Unknown => Vec::new(),
-        };
-        keys.extend(cells.iter().map(|cell| SortKey {
-            expr: compiler.ordered(cell),
-            kind: cell.kind,
-            nullable: cell.nullable,
-            descending,
-        }));
-    }
-    let id = Expr::col((run::Entity, run::Column::Id));
-    keys.push(SortKey { expr: id, kind: Kind::Integer, nullable: false, descending });
-    keys
-}
-
-/// Joins the row of each path and takes the first that has a value. Objects and lists have none to sort by.
-fn indexed_cells(
-    compiler: Compiler<'_>,
-    position: usize,
+/// Numbers at a path of the index, from a lowest one.
+struct Driver<'a> {
     scope: ValueScope,
-    paths: &[String],
-    query: &mut SelectStatement,
-) -> Vec<Cell> {
-    let mut joined: Vec<[Cell; 3]> = Vec::with_capacity(paths.len());
-    for (choice, path) in paths.iter().enumerate() {
-        let table = Alias::new(format!("value_{position}_{choice}"));
-        let column = |column: run_value::Column| Expr::col((table.clone(), column));
-        let on = column(run_value::Column::RunId)
-            .equals((run::Entity, run::Column::Id))
-            .and(column(run_value::Column::ProjectId).eq(compiler.project_id()))
-            .and(column(run_value::Column::Scope).eq(scope))
-            .and(column(run_value::Column::Path).eq(path.as_str()))
-            .and(column(run_value::Column::Num).is_null().or(column(run_value::Column::Num).gte(f64::MIN)));
-        query.join_as(JoinType::LeftJoin, run_value::Entity, table.clone(), on);
-        joined.push(value_cells(table));
-    }
-    let first_of = |position: usize| {
-        let mut cell = joined.first()?[position].clone();
-        if joined.len() > 1 {
-            cell.expr = Func::coalesce(joined.iter().map(|cells| cells[position].expr.clone())).into();
-        }
-        Some(cell)
-    };
-    (0..3).filter_map(first_of).collect()
+    path: &'a str,
+    from: f64,
 }
 
-impl SortKey {
-    fn sort(&self, query: &mut SelectStatement) {
-        let direction = if self.descending { Order::Desc } else { Order::Asc };
-        // Without the clause, an index on a column that is never NULL serves both directions.
-        if self.nullable {
-            query.order_by_expr_with_nulls(self.expr.clone(), direction, NullOrdering::Last);
-        } else {
-            query.order_by_expr(self.expr.clone(), direction);
+/// The columns of a sorted-by indexed value: numbers come first, then strings, then truth values.
+const NUMBER: usize = 0;
+const TEXT_AND_BOOL: [usize; 2] = [1, 2];
+
+impl Listing<'_> {
+    fn statement(&self, after: Option<&[SortValue]>) -> Result<(SelectStatement, Vec<SortKey>)> {
+        let all = self.part(None);
+        if after.is_some_and(|values| values.len() != all.keys.len()) {
+            return Err(cursor_invalid());
         }
-    }
-
-    fn read(&self, row: &QueryResult, alias: &str) -> Result<SortValue> {
-        let value = match self.kind {
-            Kind::Integer => row.try_get::<Option<i64>>("", alias)?.map(SortValue::Integer),
-            Kind::Number => row.try_get::<Option<f64>>("", alias)?.map(|number| SortValue::Number(number.to_bits())),
-            Kind::Text => row.try_get::<Option<String>>("", alias)?.map(SortValue::Text),
-            Kind::Bool => row.try_get::<Option<bool>>("", alias)?.map(SortValue::Bool),
+        let keys = all.keys.clone();
+        let statement = match self.driver(after) {
+            Some(driver) => self.numbers_then_rest(self.part(Some(&driver)), all, after)?,
+            None => self.page(all, &[], after)?,
         };
-        Ok(value.unwrap_or(SortValue::Missing))
+        Ok((statement, keys))
     }
 
-    /// The value of a cursor as a bound one; none for a missing one.
-    fn bind(&self, value: &SortValue) -> Result<Option<Expr>> {
-        match (self.kind, value) {
-            (_, SortValue::Missing) if self.nullable => Ok(None),
-            (Kind::Integer, SortValue::Integer(integer)) => Ok(Some((*integer).into())),
-            (Kind::Number, SortValue::Number(bits)) => Ok(Some(f64::from_bits(*bits).into())),
-            (Kind::Text, SortValue::Text(text)) if !text.contains('\0') => Ok(Some(text.as_str().into())),
-            (Kind::Bool, SortValue::Bool(bool)) => Ok(Some((*bool).into())),
-            _ => Err(cursor_invalid()),
+    /// What the page can be read from, in order: the order begins with an indexed value, and numbers are left.
+    fn driver(&self, after: Option<&[SortValue]>) -> Option<Driver<'_>> {
+        let term = self.order.terms().first()?;
+        let Field::Value { scope, paths } = &term.field else { return None };
+        let from = match after.and_then(<[_]>::first) {
+            Some(SortValue::Missing) => return None,
+            Some(SortValue::Number(bits)) if !term.descending => f64::from_bits(*bits),
+            _ => f64::MIN,
+        };
+        Some(Driver { scope: *scope, path: paths.first()?, from })
+    }
+
+    /// Sorted by an indexed value, a page mostly holds numbers. An index has them in order, so they are read from it
+    /// and only as far as the page goes; the runs without a number are looked at only when the page has room.
+    fn numbers_then_rest(
+        &self,
+        numbers: Part,
+        mut rest: Part,
+        after: Option<&[SortValue]>,
+    ) -> Result<SelectStatement> {
+        let keys: Vec<SortKey> = rest.keys.iter().map(SortKey::outside).collect();
+        let mut found = Query::select();
+        found.expr(Expr::cust("COUNT(*)")).from("numbers");
+        let limit = i64::try_from(self.limit).map_err(Error::internal)?;
+        let mut room = Query::select();
+        room.expr(Expr::cust("1")).and_where(Expr::SubQuery(None, Box::new(found.into())).lt(limit));
+        // As a table of one row or none, not as a condition: without it no run is read.
+        rest.query
+            .from_clear()
+            .from_subquery(room, "room")
+            .from(run::Entity)
+            .and_where(rest.keys[NUMBER].cell.expr.clone().is_null());
+
+        let mut numbers_cte = CommonTableExpression::new();
+        numbers_cte
+            .table_name("numbers")
+            .query(self.page(numbers, &TEXT_AND_BOOL, after)?)
+            .materialized(true);
+        let mut rest_rows = Query::select();
+        rest_rows.column(Asterisk).from_subquery(self.page(rest, &[NUMBER], None)?, "rest");
+        let mut rows = Query::select();
+        rows.column(Asterisk).from("numbers").union(UnionType::All, rest_rows);
+        let mut page = Query::select();
+        page.column(Asterisk).from_subquery(rows, "page").with_cte(numbers_cte).limit(self.limit);
+        for key in keys {
+            key.sort(self.backend, &mut page);
         }
+        Ok(page)
     }
 
-    /// Strictly after `bound`, or with `or_at` also at it.
-    fn beyond(&self, bound: Option<&Expr>, or_at: bool) -> Option<Expr> {
-        let expr = self.expr.clone();
-        let Some(bound) = bound.cloned() else {
-            // Nothing comes after the missing ones.
-            return or_at.then(|| expr.is_null());
-        };
-        let beyond = match (self.descending, or_at) {
-            (false, false) => expr.gt(bound),
-            (false, true) => expr.gte(bound),
-            (true, false) => expr.lt(bound),
-            (true, true) => expr.lte(bound),
-        };
-        Some(if self.nullable { beyond.or(self.expr.clone().is_null()) } else { beyond })
+    /// Bounds, sorts and limits a part, by all keys but those that are missing throughout it.
+    fn page(&self, part: Part, without: &[usize], after: Option<&[SortValue]>) -> Result<SelectStatement> {
+        let Part { mut query, keys } = part;
+        let used = || keys.iter().enumerate().filter(|(position, _)| !without.contains(position));
+        if let Some(values) = after {
+            let places: Vec<_> = used().map(|(position, key)| (key, &values[position])).collect();
+            query.and_where(comes_after(self.backend, places.into_iter())?);
+        }
+        for (_, key) in used() {
+            key.sort(self.backend, &mut query);
+        }
+        for key in &keys {
+            query.expr_as(key.cell.expr.clone(), Alias::new(&key.alias));
+        }
+        Ok(query.limit(self.limit).take())
     }
-}
 
-/// What comes after these values in the order of `keys`: at or beyond the first, and either strictly beyond it or
-/// after the rest. In this form the first comparison bounds the scan of an index.
-fn comes_after(keys: &[SortKey], values: &[SortValue]) -> Result<Expr> {
-    if keys.len() != values.len() {
-        return Err(cursor_invalid());
-    }
-    let mut after: Option<Expr> = None;
-    for (key, value) in keys.iter().zip(values).rev() {
-        let bound = key.bind(value)?;
-        let strictly = key.beyond(bound.as_ref(), false);
-        after = match after {
-            None => strictly,
-            Some(rest) => {
-                let then = strictly.into_iter().chain([rest]).reduce(Expr::or);
-                key.beyond(bound.as_ref(), true).into_iter().chain(then).reduce(Expr::and)
+    /// The runs that the filter means; `driver` keeps those with a number at a path, which is the order's first.
+    fn part(&self, driver: Option<&Driver<'_>>) -> Part {
+        let compiler = Compiler::new(self.project, self.backend);
+        let mut query = Query::select();
+        query.columns(run::Column::iter().map(|column| (run::Entity, column)));
+        query.cond_where(compiler.condition(self.filter));
+        match driver {
+            None => query.from(run::Entity),
+            // CROSS keeps SQLite from beginning with the runs.
+            Some(Driver { scope, path, from }) => {
+                let value = Alias::new(table(0));
+                query
+                    .from_as(run_value::Entity, value.clone())
+                    .cross_join(run::Entity)
+                    .and_where(self.is_at(&value, *scope, path))
+                    .and_where(Expr::col((value, run_value::Column::Num)).gte(*from))
             }
         };
+        let mut keys = Vec::new();
+        let mut descending = false;
+        let mut joined = 0;
+        for term in self.order.terms() {
+            descending = term.descending;
+            let mut add = |cell| {
+                let alias = format!("sort_{}", keys.len());
+                keys.push(SortKey { cell, descending, alias });
+            };
+            match &term.field {
+                Field::Column(column) => add(compiler.column(*column)),
+                Field::Value { scope, paths } => {
+                    for path in paths {
+                        let value = Alias::new(table(joined));
+                        let is_driver = driver.is_some() && joined == 0;
+                        if !is_driver {
+                            self.join(&mut query, &value, *scope, path);
+                        }
+                        joined += 1;
+                        let mut cells = value_cells(value);
+                        cells[NUMBER].nullable = !is_driver;
+                        cells.into_iter().for_each(&mut add);
+                    }
+                }
+                Field::Tag | Field::Key(_) | Field::Unknown => {}
+            }
+        }
+        let id = match driver {
+            None => Expr::col((run::Entity, run::Column::Id)),
+            Some(_) => Expr::col((Alias::new(table(0)), run_value::Column::RunId)),
+        };
+        let alias = format!("sort_{}", keys.len());
+        keys.push(SortKey {
+            cell: Cell { expr: id, kind: Kind::Integer, nullable: false },
+            descending,
+            alias,
+        });
+        Part { query, keys }
     }
-    after.ok_or_else(cursor_invalid)
+
+    /// Joins the row of a path, if there is one. Objects and lists have no value to sort by.
+    fn join(&self, query: &mut SelectStatement, value: &Alias, scope: ValueScope, path: &str) {
+        let number = Expr::col((value.clone(), run_value::Column::Num));
+        let sorts = number.clone().is_null().or(number.gte(f64::MIN));
+        let on = self.is_at(value, scope, path).and(sorts);
+        query.join_as(JoinType::LeftJoin, run_value::Entity, value.clone(), on);
+    }
+
+    fn is_at(&self, value: &Alias, scope: ValueScope, path: &str) -> Expr {
+        let column = |column: run_value::Column| Expr::col((value.clone(), column));
+        column(run_value::Column::RunId)
+            .equals((run::Entity, run::Column::Id))
+            .and(column(run_value::Column::ProjectId).eq(self.project.id))
+            .and(column(run_value::Column::Scope).eq(scope))
+            .and(column(run_value::Column::Path).eq(path))
+    }
+}
+
+fn table(position: usize) -> String {
+    format!("value_{position}")
 }

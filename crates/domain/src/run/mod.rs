@@ -5,6 +5,7 @@ mod display_name;
 mod documents;
 mod listing;
 mod queries;
+mod sort_key;
 mod state;
 mod upsert;
 

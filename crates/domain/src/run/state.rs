@@ -77,9 +77,9 @@ impl FromStr for RunState {
 
     fn from_str(text: &str) -> Result<Self> {
         use sea_orm::Iterable as _;
-        Self::iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| Error::invalid("RUN_STATE_UNKNOWN", "state", format!("there is no state {text:?}")))
+        Self::iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            Error::invalid("RUN_STATE_UNKNOWN", "state", format!("there is no state {text:?}"))
+        })
     }
 }
 

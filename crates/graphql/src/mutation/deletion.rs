@@ -9,7 +9,7 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{Deletion, Run};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct DeletionMutation;
 
 /// A run to delete.
@@ -105,7 +105,11 @@ impl DeletionMutation {
     }
 
     /// Takes a run out of the listings. It stays reachable by name, and is deleted when its archive period is over.
-    async fn archive_run(&self, ctx: &Context<'_>, input: ArchiveRunInput) -> Result<Option<ArchiveRunPayload>> {
+    async fn archive_run(
+        &self,
+        ctx: &Context<'_>,
+        input: ArchiveRunInput,
+    ) -> Result<Option<ArchiveRunPayload>> {
         let request = ctx.request()?;
         let id = run_id(&input.id)?;
         let tx = request.db.begin_write().await.or_graphql()?;
@@ -129,7 +133,11 @@ impl DeletionMutation {
     }
 
     /// Brings a deleted or archived run back, exactly as it was.
-    async fn restore_run(&self, ctx: &Context<'_>, input: RestoreRunInput) -> Result<Option<RestoreRunPayload>> {
+    async fn restore_run(
+        &self,
+        ctx: &Context<'_>,
+        input: RestoreRunInput,
+    ) -> Result<Option<RestoreRunPayload>> {
         let request = ctx.request()?;
         let id = run_id(&input.id)?;
         let tx = request.db.begin_write().await.or_graphql()?;

@@ -11,7 +11,7 @@ use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::object::File;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct FileMutation;
 
 /// The client asks for at most some hundreds at once.
@@ -131,7 +131,8 @@ impl FileMutation {
         ctx: &Context<'_>,
         input: MarkRunFilesUploadedInput,
     ) -> Result<Option<MarkRunFilesUploadedPayload>> {
-        let MarkRunFilesUploadedInput { entity_name, project_name, run_name, files, client_mutation_id } = input;
+        let MarkRunFilesUploadedInput { entity_name, project_name, run_name, files, client_mutation_id } =
+            input;
         let request = ctx.request()?;
         let found = find_run(request, &entity_name, &project_name, &run_name, &files).await?;
         let wanted = files.len();
@@ -141,7 +142,11 @@ impl FileMutation {
     }
 
     /// Deletes files. Their bytes go when nothing else refers to them.
-    async fn delete_files(&self, ctx: &Context<'_>, input: DeleteFilesInput) -> Result<Option<DeleteFilesPayload>> {
+    async fn delete_files(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteFilesInput,
+    ) -> Result<Option<DeleteFilesPayload>> {
         let request = ctx.request()?;
         let mut ids = Vec::with_capacity(input.files.len());
         for id in &input.files {

@@ -8,5 +8,10 @@ mod run;
 use async_graphql::MergedObject;
 
 /// The root of mutations.
-#[derive(MergedObject, Default)]
-pub struct Mutation(run::RunMutation, deletion::DeletionMutation, file::FileMutation, project::ProjectMutation);
+#[derive(Debug, Default, MergedObject)]
+pub struct Mutation(
+    run::RunMutation,
+    deletion::DeletionMutation,
+    file::FileMutation,
+    project::ProjectMutation,
+);

@@ -8,7 +8,7 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::Project;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct ProjectMutation;
 
 /// A project to make or describe.
@@ -40,7 +40,11 @@ struct UpsertModelPayload {
 #[Object]
 impl ProjectMutation {
     /// Makes a project, or describes the one of that name.
-    async fn upsert_model(&self, ctx: &Context<'_>, input: UpsertModelInput) -> Result<Option<UpsertModelPayload>> {
+    async fn upsert_model(
+        &self,
+        ctx: &Context<'_>,
+        input: UpsertModelInput,
+    ) -> Result<Option<UpsertModelPayload>> {
         let request = ctx.request()?;
         let tx = request.db.begin_write().await.or_graphql()?;
         let owner = input.entity_name.as_deref();

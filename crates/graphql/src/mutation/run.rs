@@ -11,7 +11,7 @@ use crate::error::{OrGraphql as _, Result};
 use crate::object::Run;
 use crate::scalars::JsonString;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct RunMutation;
 
 /// A run to create or update. What is absent or null stays as it is.
@@ -123,7 +123,11 @@ impl UpsertBucketInput {
             name: self.name,
             display_name: self.display_name,
             config: self.config.map(|config| Document::config(config.0)).transpose().or_graphql()?,
-            summary: self.summary_metrics.map(|summary| Document::summary(summary.0)).transpose().or_graphql()?,
+            summary: self
+                .summary_metrics
+                .map(|summary| Document::summary(summary.0))
+                .transpose()
+                .or_graphql()?,
             state: self.state.map(|state| state.parse::<RunState>()).transpose().or_graphql()?,
             tags: self.tags,
             group_name: self.group_name,

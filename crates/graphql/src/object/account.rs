@@ -188,7 +188,8 @@ impl Entity {
 
     /// Bytes of all files of its runs, live, archived and in the trash.
     async fn storage_bytes(&self, ctx: &Context<'_>) -> Result<Int64> {
-        let bytes = counterweight_domain::file::stored_bytes(&ctx.request()?.db, self.0.id).await.or_graphql()?;
+        let bytes =
+            counterweight_domain::file::stored_bytes(&ctx.request()?.db, self.0.id).await.or_graphql()?;
         Ok(Int64(bytes))
     }
 

@@ -78,7 +78,8 @@ struct Spec {
 
 /// Reads a spec of `sampledHistory`. Its `maxStep` is inclusive, unlike that of `history`.
 pub(crate) fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
-    let invalid = |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
+    let invalid =
+        |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
     let spec: Spec = serde_json::from_str(&text.0).map_err(invalid).or_graphql()?;
     let mut keys = Vec::with_capacity(spec.keys.len());
     for key in spec.keys {

@@ -35,7 +35,11 @@ pub(crate) struct ProjectEdge {
 
 impl Project {
     /// The project of that name, if the viewer may see it.
-    pub(crate) async fn find(ctx: &Context<'_>, owner: Option<&str>, name: Option<&str>) -> Result<Option<Self>> {
+    pub(crate) async fn find(
+        ctx: &Context<'_>,
+        owner: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<Option<Self>> {
         let request = ctx.request()?;
         let found = project::find(&request.db, &request.caller, owner, name).await.or_graphql()?;
         Ok(found.map(Self))

@@ -9,7 +9,9 @@ use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{parse_spec, samples};
-use super::{File, FileConnection, FileEdge, LogLineConnection, LogLineEdge, ParquetHistory, Project, RunInfo, User};
+use super::{
+    File, FileConnection, FileEdge, LogLineConnection, LogLineEdge, ParquetHistory, Project, RunInfo, User,
+};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
@@ -233,10 +235,8 @@ impl Run {
         let text = self.document(ctx).await?.and_then(|document| document.config).unwrap_or_default();
         let config: Value = serde_json::from_str(&text).unwrap_or_default();
         let own = config.pointer("/_wandb/value").and_then(Value::as_object).cloned().unwrap_or_default();
-        let chosen: Map<String, Value> = own
-            .into_iter()
-            .filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(key)))
-            .collect();
+        let chosen: Map<String, Value> =
+            own.into_iter().filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(key))).collect();
         Ok(JsonString(Value::Object(chosen).to_string()))
     }
 
@@ -399,9 +399,10 @@ impl Run {
             edges.push(FileEdge { node, cursor });
         }
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        let total_count = match ctx.look_ahead().field("totalCount").exists() {
-            true => request.loader.load_one(FileCount(self.0.id)).await.or_graphql()?,
-            false => None,
+        let total_count = if ctx.look_ahead().field("totalCount").exists() {
+            request.loader.load_one(FileCount(self.0.id)).await.or_graphql()?
+        } else {
+            None
         };
         Ok(Some(FileConnection {
             edges,

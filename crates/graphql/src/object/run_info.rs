@@ -53,7 +53,11 @@ const LARGEST: i64 = 1024 * 1024;
 
 impl RunInfo {
     /// Reads the file; none where the client saved none, or something else under its name.
-    pub(crate) async fn read(db: &Db, blobs: &BlobStore, run: domain::id::RunId) -> domain::Result<Option<Self>> {
+    pub(crate) async fn read(
+        db: &Db,
+        blobs: &BlobStore,
+        run: domain::id::RunId,
+    ) -> domain::Result<Option<Self>> {
         let found = file::find(db, run, FILE).await?.filter(|found| found.size_bytes <= LARGEST);
         let Some(found) = found else { return Ok(None) };
         let key = ObjectKey::parse(found.object_key).map_err(domain::Error::internal)?;

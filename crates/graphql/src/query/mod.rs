@@ -15,6 +15,7 @@ use crate::object::{
 use server_info::ServerInfo;
 
 /// The root of queries.
+#[derive(Debug)]
 pub struct Query;
 
 #[Object]
@@ -100,7 +101,8 @@ impl Query {
         let wanted = connection::page_size(first)?;
         let after = connection::decode("trash", after.as_deref())?;
         let name = entity_name.as_deref();
-        let rows = run::list_trash(&request.db, &request.caller, name, after, wanted + 1).await.or_graphql()?;
+        let rows =
+            run::list_trash(&request.db, &request.caller, name, after, wanted + 1).await.or_graphql()?;
         let (rows, has_next_page) = connection::cut(rows, wanted);
         let mut edges = Vec::with_capacity(rows.len());
         for row in rows {

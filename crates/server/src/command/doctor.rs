@@ -6,6 +6,7 @@ use sea_orm_migration::MigratorTrait as _;
 
 use super::{resources, say};
 use crate::config::Config;
+use crate::problem::chain;
 
 /// Checks one thing after the other and goes on after a failure, so that one run tells everything.
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
@@ -18,7 +19,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         match outcome {
             Ok(found) => say(&line("ok", part, place, found))?,
             Err(error) => {
-                say(&line("failed", part, place, &format!("{error:#}")))?;
+                say(&line("failed", part, place, &chain(error.as_ref())))?;
                 failed.push(*part);
             }
         }
@@ -38,7 +39,7 @@ async fn check_database(config: &Config) -> anyhow::Result<String> {
     let pending = Migrator::get_pending_migrations(db.migration_connection()).await?;
     Ok(match pending.len() {
         0 => "answers, and is up to date".to_owned(),
-        n => format!("answers, and {n} migrations are to be applied; `serve` does it, and `migrate`"),
+        n => format!("answers; migrations to apply: {n}, which `migrate` and `serve` do"),
     })
 }
 

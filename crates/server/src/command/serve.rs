@@ -4,6 +4,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use counterweight_domain::{account, history};
+use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +20,11 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()> {
     let metrics = telemetry::start_metrics()?;
-    // Before all else: what the first start prints is printed once, and a taken port must not swallow it.
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("cannot serve at {}", config.listen))?;
     let address = listener.local_addr()?;
     let db = resources::open_database(&config).await?;
     let blobs = resources::open_objects(&config)?;
-    let made = account::ensure_administrator(&db, config.admin_api_key.clone()).await?;
 
     let mut lifecycle = Lifecycle::default();
     lifecycle.spawn("metrics", keep_up(metrics.clone(), lifecycle.stop()));
@@ -33,13 +32,15 @@ pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()>
         lifecycle.spawn("worker", worker::work(&config, db.clone(), blobs.clone(), lifecycle.stop()));
     }
     let (history, ingest) = history::Writer::new(db.clone());
-    lifecycle.spawn("ingest", async { Ok(ingest.await) });
+    lifecycle.spawn("ingest", ingest.map(Ok));
     let state = AppState::new(&config, db, blobs, history, schema::executor()?, metrics).await?;
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
+    // Last of all that can fail: its key is shown once.
+    let made = account::ensure_administrator(&state.db, config.admin_api_key.clone()).await?;
     let server =
         axum::serve(listener, router(state)).with_graceful_shutdown(lifecycle.stop().cancelled_owned());
     lifecycle.spawn("server", async { Ok(server.await?) });

@@ -213,6 +213,7 @@ mod tests {
             refusal("COUNTERWEIGHT_DATABASE__CONNECTIONS", "many"),
             "setting database.connections: must be u32, not string \"many\" (from COUNTERWEIGHT_DATABASE__CONNECTIONS)"
         );
+        assert!(refusal("COUNTERWEIGHT_LOG", "a=b=c").starts_with("setting log: "));
         let message = refusal("COUNTERWEIGHT_LISTEN", "8080");
         assert!(message.starts_with("setting listen: "), "{message}");
         assert!(message.ends_with("(from COUNTERWEIGHT_LISTEN)"), "{message}");

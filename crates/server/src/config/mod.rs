@@ -12,6 +12,7 @@ use std::time::Duration;
 use counterweight_domain::account::ApiKey;
 use serde::Deserialize;
 use serde::de::Error as _;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::layers::{Flags, load};
@@ -31,6 +32,7 @@ pub struct Config {
     #[serde(default, deserialize_with = "api_key")]
     pub admin_api_key: Option<ApiKey>,
     /// Filter of the log.
+    #[serde(deserialize_with = "log_filter")]
     pub log: String,
     /// Serving.
     pub server: Server,
@@ -211,6 +213,12 @@ fn api_key<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<A
     })
 }
 
+fn log_filter<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    EnvFilter::try_new(&text).map_err(D::Error::custom)?;
+    Ok(text)
+}
+
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError {
@@ -224,10 +232,11 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.key.is_empty() {
-            write!(f, "setting {}: ", self.key)?;
+        match self.key.as_str() {
+            "" => f.write_str("cannot read the settings: ")?,
+            key => write!(f, "setting {key}: ")?,
         }
-        f.write_str(&self.reason)?;
+        f.write_str(self.reason.trim_end())?;
         match &self.origin {
             Some(origin) => write!(f, " (from {origin})"),
             None => Ok(()),

@@ -67,13 +67,15 @@ pub async fn file_stream(
 }
 
 fn read(bytes: &Bytes, run_id: RunId, path: String) -> Result<Append, Problem> {
-    let body: FileStream = serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "BODY_INVALID",
-            format!("the body is not a file stream: {error}"),
-        )
-    })?;
+    let invalid = |reason: &str| {
+        let message = format!("the body is not a file stream: {reason}");
+        Problem::new(StatusCode::BAD_REQUEST, "BODY_INVALID", message)
+    };
+    // serde takes a list for an object's fields in order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("it must be a JSON object"));
+    }
+    let body: FileStream = serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()))?;
     let mut lines = Vec::new();
     let mut summary = None;
     for (name, Content { offset, content }) in body.files {

@@ -22,9 +22,11 @@ const BATCH: u64 = 1000;
 pub struct Settings {
     /// How often a pass starts by itself.
     pub interval: Duration,
-    /// How long bytes stay in the store after they became unreachable: longer than any link to them is good for.
+    /// How long bytes stay in the store after they became unreachable: longer than any link to them is good
+    /// for.
     pub grace: Duration,
-    /// How long bytes that nothing refers to are left alone after their last use: longer than any transaction.
+    /// How long bytes that nothing refers to are left alone after their last use: longer than any
+    /// transaction.
     pub min_age: Duration,
     /// How long an announced upload may take.
     pub upload_window: Duration,

@@ -1,4 +1,5 @@
-//! Unreachable becomes gone: first the bytes, then the row, so that a crash in between leaves a row to try again by.
+//! Unreachable becomes gone: first the bytes, then the row, so that a crash in between leaves a row to try
+//! again by.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +16,8 @@ impl Pass<'_> {
         if self.dry_run {
             return self.name_due().await;
         }
-        // Every blob of a batch leaves the list: swept, taken back, or put off. So no blob is met twice in a pass.
+        // Every blob of a batch leaves the list: swept, taken back, or put off. So no blob is met twice in a
+        // pass.
         let now = self.db.now();
         while !self.stop.is_cancelled() {
             let batch = blob::due_for_sweep(self.db, now, BATCH).await?;
@@ -63,7 +65,8 @@ impl Pass<'_> {
             match answers.remove(&blob.key) {
                 Some(Ok(())) => gone.push(blob.id),
                 Some(Err(error)) => {
-                    tracing::warn!(object.key = %blob.key, error = &error as &dyn std::error::Error, "not removed");
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(object.key = %blob.key, error, "not removed");
                     failed.push(blob);
                 }
                 None => failed.push(blob),

@@ -1,0 +1,165 @@
+//! The whole server, without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use counterweight_domain::account::{self, ApiKey, NewUser};
+use counterweight_domain::clock::{ManualClock, SeededRandom};
+use counterweight_domain::{Db, Env, Timestamp, history, job};
+use counterweight_server::config::{Flags, load};
+use counterweight_server::graphql_http::GraphQlExecutor;
+use counterweight_server::{AppState, router};
+use counterweight_storage::{BlobStore, Faults};
+use counterweight_worker::{Settings, Worker, gc};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use object_store::memory::InMemory;
+use tokio::task::JoinHandle;
+
+use super::backend::{Backend, TestDatabase};
+use super::client::Client;
+use super::consistency;
+
+/// When tests begin: 2026-01-01.
+const START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// The default settings, which the tests name.
+pub(crate) const TRASH: Duration = Duration::from_hours(7 * 24);
+pub(crate) const ARCHIVE: Duration = Duration::from_hours(30 * 24);
+pub(crate) const CRASH_AFTER: Duration = Duration::from_mins(5);
+pub(crate) const PREEMPT_GRACE: Duration = Duration::from_hours(1);
+pub(crate) const URL_LIFETIME: Duration = Duration::from_hours(24);
+pub(crate) const GC: gc::Settings = gc::Settings {
+    interval: Duration::from_hours(1),
+    grace: Duration::from_hours(24),
+    min_age: Duration::from_hours(1),
+    upload_window: Duration::from_hours(24),
+};
+
+/// A server with two users, `ada` and `grace`, who share nothing.
+pub(crate) struct TestApp {
+    pub(crate) db: Db,
+    /// The objects as they are, whatever [`TestApp::faults`] says.
+    pub(crate) blobs: BlobStore,
+    /// What goes wrong between the server and its objects.
+    pub(crate) faults: Faults,
+    pub(crate) ada: Client,
+    pub(crate) grace: Client,
+    clock: Arc<ManualClock>,
+    worker: Worker,
+    database: TestDatabase,
+    ingest: JoinHandle<()>,
+}
+
+impl TestApp {
+    pub(crate) async fn start(backend: Backend) -> Self {
+        let database = TestDatabase::create(backend).await;
+        let clock = Arc::new(ManualClock::new(START));
+        let db = database.open(Env::new(clock.clone(), Arc::new(SeededRandom::new(1)))).await;
+        let blobs = BlobStore::new(Arc::new(InMemory::new()));
+        let faults = Faults::default();
+        let served = blobs.with_faults(&faults);
+        let (history, ingest) = history::Writer::new(db.clone());
+        let ingest = tokio::spawn(ingest);
+        let router = router(state(&db, &served, history).await);
+        let [ada, grace] = ["ada", "grace"].map(|name| Client::new(router.clone(), name));
+        for client in [&ada, &grace] {
+            sign_up(&db, client).await;
+        }
+        let worker = Worker::new(db.clone(), served, worker_settings());
+        Self { db, blobs, faults, ada, grace, clock, worker, database, ingest }
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// Does everything that is due now.
+    pub(crate) async fn run_jobs(&self) {
+        self.worker.drain().await.unwrap();
+    }
+
+    /// Moves the clock forward and does what has become due.
+    pub(crate) async fn wait(&self, span: Duration) {
+        self.advance(span);
+        self.run_jobs().await;
+    }
+
+    /// Waits until the collector has taken all it ever will: a mark, the grace, a sweep.
+    pub(crate) async fn collect(&self) {
+        self.wait(GC.upload_window + GC.interval).await;
+        self.wait(GC.grace).await;
+    }
+
+    /// The one number that `sql` selects.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let rows = self.database.select(sql).await;
+        let [row] = rows.as_slice() else { panic!("{} rows: {sql}", rows.len()) };
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// The texts that `sql` selects, one per row.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let rows = self.database.select(sql).await;
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    /// Keys of all objects in the store.
+    pub(crate) async fn objects(&self) -> Vec<String> {
+        consistency::objects(&self.blobs).await.into_keys().collect()
+    }
+
+    /// Whether database and object store agree.
+    pub(crate) async fn check_consistency(&self) {
+        consistency::check(self).await;
+    }
+
+    /// The end of every test: nothing is left to do, and database and store agree.
+    pub(crate) async fn finish(self) {
+        self.faults.clear();
+        self.run_jobs().await;
+        assert_eq!(job::list_unsettled(&self.db, self.db.now()).await.unwrap(), []);
+        self.check_consistency().await;
+        let Self { db, ada, grace, worker, database, ingest, .. } = self;
+        drop((ada, grace, worker));
+        ingest.await.unwrap();
+        db.migration_connection().clone().close().await.unwrap();
+        database.drop().await;
+    }
+}
+
+async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState {
+    let config = load(Flags::default(), []).unwrap();
+    assert_eq!((config.retention.trash, config.retention.archive), (TRASH, Some(ARCHIVE)));
+    assert_eq!((config.runs.crash_after, config.runs.preempt_grace), (CRASH_AFTER, PREEMPT_GRACE));
+    assert_eq!((config.gc.grace, config.urls.lifetime), (GC.grace, URL_LIFETIME));
+    let graphql =
+        GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    AppState::new(&config, db.clone(), blobs.clone(), history, graphql, metrics).await.unwrap()
+}
+
+fn worker_settings() -> Settings {
+    Settings {
+        poll: Duration::from_secs(1),
+        lease: Duration::from_mins(1),
+        concurrency: 1,
+        gc: GC,
+        crash_after: CRASH_AFTER,
+        preempt_grace: PREEMPT_GRACE,
+        trash: TRASH,
+    }
+}
+
+async fn sign_up(db: &Db, client: &Client) {
+    let tx = db.begin_write().await.unwrap();
+    let api_key = Some(ApiKey::parse(client.key()).unwrap());
+    account::create_user(&tx, NewUser { name: client.name(), admin: false, api_key }).await.unwrap();
+    tx.commit().await.unwrap();
+}

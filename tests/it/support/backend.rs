@@ -1,0 +1,145 @@
+//! A migrated database per test.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+
+use counterweight_domain::{Db, Env};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, QueryResult, Statement,
+};
+use tempfile::TempDir;
+
+const POSTGRES: &str = "COUNTERWEIGHT_TEST_POSTGRES_URL";
+/// Held while the template is made; any number will do.
+const TEMPLATE_LOCK: i64 = 0x7465_6d70;
+const CONNECTIONS: u32 = 4;
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// The database of one test, gone when the test has passed.
+pub(crate) struct TestDatabase {
+    backend: Backend,
+    url: String,
+    direct: DatabaseConnection,
+    _folder: Option<TempDir>,
+}
+
+impl TestDatabase {
+    pub(crate) async fn create(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", folder.path().join("test.db").display());
+                migrate(&url).await;
+                let direct = connect(&url.replacen("sqlite:", "sqlite://", 1)).await;
+                Self { backend, url, direct, _folder: Some(folder) }
+            }
+            Backend::Postgres => {
+                let server = postgres_url();
+                let template = template(&server).await;
+                let name = format!("t_{}", Env::system().uuid().simple());
+                let admin = connect(&server).await;
+                execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+                admin.close().await.unwrap();
+                let url = database_url(&server, &name);
+                Self { backend, direct: connect(&url).await, url, _folder: None }
+            }
+        }
+    }
+
+    /// Opens it as the product does, with another clock and random source.
+    pub(crate) async fn open(&self, env: Env) -> Db {
+        Db::connect(&self.url, CONNECTIONS, env).await.unwrap()
+    }
+
+    /// The rows that `sql` selects.
+    pub(crate) async fn select(&self, sql: &str) -> Vec<QueryResult> {
+        let backend = match self.backend {
+            Backend::Sqlite => DbBackend::Sqlite,
+            Backend::Postgres => DbBackend::Postgres,
+        };
+        self.direct.query_all_raw(Statement::from_string(backend, sql)).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.direct, sql).await;
+    }
+
+    /// Closes it; what passed leaves nothing behind.
+    pub(crate) async fn drop(self) {
+        self.direct.close().await.unwrap();
+        if self.backend == Backend::Postgres {
+            let (_, name) = self.url.rsplit_once('/').unwrap();
+            let admin = connect(&postgres_url()).await;
+            execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+            admin.close().await.unwrap();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no config")]
+fn postgres_url() -> String {
+    std::env::var(POSTGRES).unwrap_or_else(|_| {
+        panic!("set {POSTGRES} to the url of a PostgreSQL superuser; scripts/postgres.sh starts a server")
+    })
+}
+
+fn database_url(server: &str, name: &str) -> String {
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+/// The name of a migrated database to copy, made by the first test that needs it.
+async fn template(server: &str) -> String {
+    let name = format!("template_{:016x}", migrations_hash());
+    let admin = connect(server).await;
+    let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
+    let exists = || admin.query_one_raw(Statement::from_string(DbBackend::Postgres, exists.clone()));
+    if exists().await.unwrap().is_none() {
+        execute(&admin, &format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+        if exists().await.unwrap().is_none() {
+            // Renamed when it is whole, so that one that was broken off is never copied.
+            let unfinished = format!("{name}_unfinished");
+            execute(&admin, &format!("DROP DATABASE IF EXISTS {unfinished}")).await;
+            execute(&admin, &format!("CREATE DATABASE {unfinished}")).await;
+            migrate(&database_url(server, &unfinished)).await;
+            execute(&admin, &format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
+        }
+        execute(&admin, &format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
+    }
+    admin.close().await.unwrap();
+    name
+}
+
+/// Changed migrations need another template.
+fn migrations_hash() -> u64 {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/src");
+    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(file).unwrap().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+async fn migrate(url: &str) {
+    let db = Db::connect(url, CONNECTIONS, Env::system()).await.unwrap();
+    counterweight_migrations::migrate(db.migration_connection()).await.unwrap();
+    db.migration_connection().clone().close().await.unwrap();
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
+}
+
+async fn execute(connection: &DatabaseConnection, sql: &str) {
+    connection.execute_unprepared(sql).await.unwrap();
+}

@@ -1,0 +1,187 @@
+//! A signed-in user at the router.
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, Method, Request, request};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::TestRun;
+
+/// Where the tests' server seems to be.
+const BASE: &str = "http://test.local";
+
+/// A user, with the entity of the same name.
+#[derive(Clone)]
+pub(crate) struct Client {
+    router: Router,
+    name: &'static str,
+    key: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why GraphQL did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Client {
+    pub(super) fn new(router: Router, name: &'static str) -> Self {
+        let key = name.repeat(40)[..40].to_owned();
+        Self { router, name, key }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// A request of this user.
+    pub(crate) fn request(&self, method: Method, path: &str) -> request::Builder {
+        anonymous(method, path).header(AUTHORIZATION, format!("Bearer {}", self.key))
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    /// One request to a URL that authorises itself.
+    pub(crate) async fn fetch(&self, method: Method, url: &str, body: impl Into<Body>) -> Answer {
+        self.send(anonymous(method, path_of(url)).body(body.into()).unwrap()).await
+    }
+
+    /// Sends a GraphQL request as it is.
+    pub(crate) async fn post_graphql(&self, body: &Value) -> Answer {
+        let request = self.request(Method::POST, "/graphql").header(CONTENT_TYPE, "application/json");
+        self.send(request.body(body.to_string().into()).unwrap()).await
+    }
+
+    /// The data of an answer without errors.
+    pub(crate) async fn graphql(&self, query: &str, variables: impl Into<Variables>) -> Value {
+        let answer = self.post_graphql(&json!({"query": query, "variables": variables.into().0})).await;
+        let mut body = answer.json();
+        assert!(answer.status == 200 && body["errors"].is_null(), "{} {body:#} to {query}", answer.status);
+        body["data"].take()
+    }
+
+    /// The first error of an answer that has one.
+    pub(crate) async fn refusal(&self, query: &str, variables: impl Into<Variables>) -> Refusal {
+        let answer = self.post_graphql(&json!({"query": query, "variables": variables.into().0})).await;
+        let body = answer.json();
+        let error = &body["errors"][0];
+        assert!(error.is_object(), "{body:#} to {query}");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Refusal {
+            status: answer.status,
+            code: text(&error["extensions"]["code"]),
+            message: text(&error["message"]),
+        }
+    }
+
+    /// Calls a mutation that takes one `input`; answers its payload with `fields`.
+    pub(crate) async fn mutate(&self, mutation: &str, input: Value, fields: &str) -> Value {
+        let query = document(mutation, fields);
+        self.graphql(&query, json!({ "input": input })).await[mutation].take()
+    }
+
+    /// Why a mutation is refused.
+    pub(crate) async fn refused(&self, mutation: &str, input: Value) -> Refusal {
+        self.refusal(&document(mutation, "clientMutationId"), json!({ "input": input })).await
+    }
+
+    /// Creates a run, or continues the one of that name.
+    pub(crate) async fn run(&self, project: &str, name: &str) -> TestRun {
+        self.run_with(project, name, json!({})).await
+    }
+
+    /// The same, with more to say about it.
+    pub(crate) async fn run_with(&self, project: &str, name: &str, mut input: Value) -> TestRun {
+        input["entityName"] = self.name.into();
+        input["modelName"] = project.into();
+        input["name"] = name.into();
+        let made = self.mutate("upsertBucket", input, "bucket { id }").await;
+        let id = made["bucket"]["id"].as_str().unwrap().to_owned();
+        TestRun::new(self.clone(), project, name, id)
+    }
+
+    /// Ids of the runs of a project that a filter means, in an order.
+    pub(crate) async fn run_names(&self, project: &str, filters: Value) -> Vec<String> {
+        const QUERY: &str = "query($project: String, $filters: JSONString) { project(name: $project) { \
+                             runCount(filters: $filters) runs(filters: $filters) { edges { node { name } } } } }";
+        let variables = json!({"project": project, "filters": filters.to_string()});
+        let found = self.graphql(QUERY, variables).await;
+        let edges = found["project"]["runs"]["edges"].as_array().unwrap();
+        assert_eq!(found["project"]["runCount"], edges.len());
+        edges.iter().map(|edge| edge["node"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Run ids in the trash.
+    pub(crate) async fn trash(&self) -> Vec<String> {
+        let found = self.graphql("{ trash { edges { node { name } } } }", ()).await;
+        let edges = found["trash"]["edges"].as_array().unwrap();
+        edges.iter().map(|edge| edge["node"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Variables of a request; `()` for none.
+pub(crate) struct Variables(Value);
+
+impl From<()> for Variables {
+    fn from((): ()) -> Self {
+        Self(json!({}))
+    }
+}
+
+impl From<Value> for Variables {
+    fn from(variables: Value) -> Self {
+        Self(variables)
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The status, and the stable name of what went wrong; `""` where nothing did.
+    pub(crate) fn outcome(&self) -> (u16, String) {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        (self.status, body["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+fn document(mutation: &str, fields: &str) -> String {
+    let (first, rest) = mutation.split_at(1);
+    let input = format!("{}{rest}Input", first.to_uppercase());
+    format!("mutation($input: {input}!) {{ {mutation}(input: $input) {{ {fields} }} }}")
+}
+
+fn anonymous(method: Method, path: &str) -> request::Builder {
+    Request::builder().method(method).uri(path).header(HOST, "test.local")
+}
+
+/// The path of a URL of the tests' server.
+pub(crate) fn path_of(url: &str) -> &str {
+    url.strip_prefix(BASE).unwrap_or_else(|| panic!("{url} is not at {BASE}"))
+}

@@ -1,0 +1,47 @@
+//! What must hold between database and object store whenever nothing is under way.
+
+use std::collections::BTreeMap;
+
+use counterweight_storage::BlobStore;
+use futures_util::TryStreamExt as _;
+
+use super::TestApp;
+
+/// All objects, with their sizes.
+pub(super) async fn objects(blobs: &BlobStore) -> BTreeMap<String, u64> {
+    blobs.list("").map_ok(|object| (object.key.to_string(), object.size_bytes)).try_collect().await.unwrap()
+}
+
+pub(super) async fn check(app: &TestApp) {
+    let objects = objects(&app.blobs).await;
+    let live = app
+        .texts("SELECT object_key || ' ' || size_bytes FROM blob WHERE state = 'live' ORDER BY object_key")
+        .await;
+    for blob in live {
+        let (key, size) = blob.split_once(' ').unwrap();
+        assert_eq!(objects.get(key).map(u64::to_string).as_deref(), Some(size), "live blob {key}");
+    }
+    let known = app.texts("SELECT object_key FROM blob").await;
+    let unknown: Vec<_> = objects.keys().filter(|key| !known.contains(key)).collect();
+    assert_eq!(unknown, Vec::<&String>::new(), "objects without a row");
+    let not_live = "SELECT f.name FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE b.state <> 'live'";
+    assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "files without bytes");
+    for child in ["run_file", "run_document", "run_value", "history_stream", "history_chunk"] {
+        let left = format!(
+            "SELECT COUNT(*) FROM {child} c JOIN run r ON r.id = c.run_id WHERE r.lifecycle = 'purged'"
+        );
+        assert_eq!(app.number(&left).await, 0, "{child} of purged runs");
+    }
+    for client in [&app.ada, &app.grace] {
+        let shown = client.graphql("{ entity { storageBytes } }", ()).await["entity"]["storageBytes"].clone();
+        let listed = app
+            .texts(&format!(
+                "SELECT b.object_key FROM run_file f JOIN blob b ON b.id = f.blob_id JOIN run r ON r.id = f.run_id \
+                 JOIN project p ON p.id = r.project_id JOIN entity e ON e.id = p.entity_id WHERE e.name = '{}'",
+                client.name()
+            ))
+            .await;
+        let stored: u64 = listed.iter().map(|key| objects[key]).sum();
+        assert_eq!(shown, stored, "storage of {}", client.name());
+    }
+}
