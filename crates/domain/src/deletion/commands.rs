@@ -92,6 +92,7 @@ pub async fn delete(
     {
         return Ok(pending);
     }
+    cancel_archive_deadline(tx, &found).await?;
     delete_run(tx, &found, caller.user_id, reason, retention.trash).await
 }
 
@@ -160,7 +161,6 @@ async fn delete_run(
         file_bytes: Set(weight.file_bytes),
     };
     let record = record.insert(tx.connection()).await?;
-    cancel_archive_deadline(tx, found).await?;
     let purge = JobKind::PurgeRun { run_id: found.id, deletion_id: record.id.clone() };
     job::enqueue(tx, &purge, purge_after).await?;
     change(tx, found, Lifecycle::Deleted, |row| {
