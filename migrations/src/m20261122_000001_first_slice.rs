@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, big_integer_null, binary, boolean, double_null, integer, text, text_null,
 };
+use sea_orm_migration::sea_orm::DbBackend;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -185,6 +186,13 @@ async fn runs(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
+    // Text is compared by its bytes, as SQLite does; so the index must be.
+    let connection = manager.get_connection();
+    if connection.get_database_backend() == DbBackend::Postgres {
+        connection
+            .execute_unprepared("ALTER TABLE run_value ALTER COLUMN text TYPE text COLLATE \"C\"")
+            .await?;
+    }
     // "path = and range", and "order by path limit n", inside one project.
     manager
         .create_index(index(

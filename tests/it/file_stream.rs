@@ -125,7 +125,8 @@ backend_test!(gzip_is_undone, |app| {
 
 backend_test!(a_body_of_20_mib_is_taken_and_one_beyond_the_limit_is_not, |app| {
     let run = app.ada.run("demo", "r").await;
-    let wide: Vec<_> = (0..5).map(|step| json!({"_step": step, "blob": "x".repeat(4 << 20)}).to_string()).collect();
+    let wide: Vec<_> =
+        (0..5).map(|step| json!({"_step": step, "blob": "x".repeat(4 << 20)}).to_string()).collect();
     run.log(HISTORY, 0, &wide).await;
     assert_eq!(run.history().await, wide);
     let too_much = run.stream_bytes(vec![b' '; 25 << 20], None).await;
@@ -148,9 +149,18 @@ backend_test!(bad_input_is_refused_with_its_code_and_leaves_nothing, |app| {
         (history(json!(["{}", "[1]"])).into_bytes(), "LINE_INVALID"),
         (history(json!(["{}", "nonsense"])).into_bytes(), "LINE_INVALID"),
         (history(json!(["x".repeat((10 << 20) + 1)])).into_bytes(), "LINE_TOO_LONG"),
-        (json!({"files": {HISTORY: {"offset": u64::MAX, "content": ["{}"]}}}).to_string().into_bytes(), "OFFSET_INVALID"),
-        (json!({"files": {"passwd": {"offset": 0, "content": []}}}).to_string().into_bytes(), "STREAM_UNKNOWN"),
-        (json!({"files": {SUMMARY: {"offset": 0, "content": ["[]"]}}}).to_string().into_bytes(), "DOCUMENT_INVALID"),
+        (
+            json!({"files": {HISTORY: {"offset": u64::MAX, "content": ["{}"]}}}).to_string().into_bytes(),
+            "OFFSET_INVALID",
+        ),
+        (
+            json!({"files": {"passwd": {"offset": 0, "content": []}}}).to_string().into_bytes(),
+            "STREAM_UNKNOWN",
+        ),
+        (
+            json!({"files": {SUMMARY: {"offset": 0, "content": ["[]"]}}}).to_string().into_bytes(),
+            "DOCUMENT_INVALID",
+        ),
     ] {
         let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
         let refused = run.stream_bytes(body, None).await;
@@ -178,8 +188,9 @@ backend_test!(many_writers_at_once_are_all_kept, |app| {
         async move { app.ada.run("demo", &name).await }
     }))
     .await;
+    let lines = rows(0..3);
     for chunk in 0..5 {
-        let writes = runs.iter().map(|run| run.log(HISTORY, chunk * 3, &rows(0..3)));
+        let writes = runs.iter().map(|run| run.log(HISTORY, chunk * 3, &lines));
         // One of them brings what cannot be stored; the others must not suffer.
         let spoiled = runs[0].write(EVENTS, 99, &["{}"]);
         let (_, refused) = tokio::join!(futures_util::future::join_all(writes), spoiled);

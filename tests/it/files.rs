@@ -112,11 +112,15 @@ backend_test!(files_are_deleted_all_or_none, |app| {
 backend_test!(names_that_lead_outside_are_refused, |app| {
     let run = app.ada.run("demo", "r").await;
     let long = "a".repeat(2000);
-    for bad in ["", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "./a", "a/", "a\u{0}b", "a\\b", "C:x", &long] {
+    for bad in
+        ["", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "./a", "a/", "a\u{0}b", "a\\b", "C:x", &long]
+    {
         let refused = app.ada.refused("createRunFiles", run.files_input(&["good", bad])).await;
         assert_eq!(refused.code, "FILE_NAME_INVALID", "{bad:?}");
         assert!(refused.message.starts_with("files[1]: "), "{}", refused.message);
-        let stub = run.refusal(&format!("files(names: [{}]) {{ edges {{ node {{ uploadUrl }} }} }}", json!(bad))).await;
+        let stub = run
+            .refusal(&format!("files(names: [{}]) {{ edges {{ node {{ uploadUrl }} }} }}", json!(bad)))
+            .await;
         assert_eq!(stub.code, "FILE_NAME_INVALID", "{bad:?}");
     }
     assert_eq!(app.objects().await, Vec::<String>::new());
@@ -125,7 +129,8 @@ backend_test!(names_that_lead_outside_are_refused, |app| {
 backend_test!(a_name_without_a_file_answers_with_a_place_to_put_it, |app| {
     let run = app.ada.run("demo", "r").await;
     run.upload("there", "x").await;
-    let field = r#"files(names: ["there", "missing", null]) { edges { node { name sizeBytes updatedAt md5 } } }"#;
+    let field =
+        r#"files(names: ["there", "missing", null]) { edges { node { name sizeBytes updatedAt md5 } } }"#;
     let edges = run.field(field).await["edges"].clone();
     assert_eq!(edges.as_array().unwrap().len(), 2);
     let missing = json!({"name": "missing", "sizeBytes": 0, "updatedAt": null, "md5": null});
@@ -203,7 +208,11 @@ backend_test!(how_a_run_was_started_is_read_from_its_file, |app| {
     let run = app.ada.run("demo", "r").await;
     let ask = "runInfo { program args os python cpu_count git { remote commit } }";
     assert_eq!(run.field(ask).await, Value::Null);
-    run.upload("wandb-metadata.json", r#"{"program":"t.py","args":["-x"],"cpu_count":4,"git":{"commit":"c"}}"#).await;
+    run.upload(
+        "wandb-metadata.json",
+        r#"{"program":"t.py","args":["-x"],"cpu_count":4,"git":{"commit":"c"}}"#,
+    )
+    .await;
     let info = run.field(ask).await;
     assert_eq!(
         info,

@@ -58,7 +58,11 @@ backend_test!(a_page_of_history_begins_at_its_first_step_and_ends_before_its_las
 backend_test!(a_page_of_chosen_keys_holds_its_last_step_too, |app| {
     let run = app.ada.run("demo", "r").await;
     log_steps(&run, 0..20).await;
-    let rows = sampled(&run, json!({"keys": ["square", "_step", "_step"], "minStep": 4, "maxStep": 7, "samples": 10})).await;
+    let rows = sampled(
+        &run,
+        json!({"keys": ["square", "_step", "_step"], "minStep": 4, "maxStep": 7, "samples": 10}),
+    )
+    .await;
     assert_eq!(rows, json!([4, 5, 6, 7].map(|step| json!({"square": step * step, "_step": step}))));
 });
 
@@ -68,10 +72,15 @@ backend_test!(rows_without_all_keys_are_left_out, |app| {
     let rows = sampled(&run, json!({"keys": ["_step", "third.deep"]})).await;
     assert_eq!(rows, json!([0, 3, 6, 9].map(|step| json!({"_step": step, "third.deep": step}))));
     assert_eq!(sampled(&run, json!({"keys": ["nothing"]})).await, json!([]));
-    let two = run.field(r#"sampledHistory(specs: ["{\"keys\":[\"_step\"],\"samples\":2}", "{\"keys\":[\"x\"]}"])"#).await;
+    let two = run
+        .field(r#"sampledHistory(specs: ["{\"keys\":[\"_step\"],\"samples\":2}", "{\"keys\":[\"x\"]}"])"#)
+        .await;
     assert_eq!(two, json!([[{"_step": 0}, {"_step": 9}], []]));
     for bad in ["{", "[]", "{}", r#"{"keys":"a"}"#] {
-        assert_eq!(run.refusal(&format!("sampledHistory(specs: [{}])", json!(bad))).await.code, "SPEC_INVALID");
+        assert_eq!(
+            run.refusal(&format!("sampledHistory(specs: [{}])", json!(bad))).await.code,
+            "SPEC_INVALID"
+        );
     }
 });
 
@@ -89,7 +98,10 @@ backend_test!(keys_are_counted_with_their_types_and_last_values, |app| {
     run.log(HISTORY, 1, &[r#"{"_step":15.0,"loss":"NaN","dict":{"val1":true}}"#]).await;
     let keys = run.field("historyKeys").await;
     assert_eq!(keys["lastStep"], 15);
-    assert_eq!(keys["keys"]["loss"], json!({"previousValue": "NaN", "typeCounts": [{"type": "number", "count": 2}]}));
+    assert_eq!(
+        keys["keys"]["loss"],
+        json!({"previousValue": "NaN", "typeCounts": [{"type": "number", "count": 2}]})
+    );
     assert_eq!(keys["keys"]["dict.val1"]["typeCounts"], json!([{"type": "boolean", "count": 1}]));
     assert_eq!(keys["keys"]["m"]["typeCounts"], json!([{"type": "image-file", "count": 1}]));
     let found = app.ada.run_names("demo", json!({"keys_info.keys.dict.val1": {"$exists": true}})).await;
@@ -97,7 +109,8 @@ backend_test!(keys_are_counted_with_their_types_and_last_values, |app| {
 });
 
 backend_test!(a_resuming_client_finds_tails_and_counts, |app| {
-    const RESUME: &str = "historyTail eventsTail historyLineCount eventsLineCount logLineCount config summaryMetrics";
+    const RESUME: &str =
+        "historyTail eventsTail historyLineCount eventsLineCount logLineCount config summaryMetrics";
     let run = app.ada.run("demo", "r").await;
     assert_eq!(
         run.show(RESUME).await,
@@ -136,10 +149,9 @@ backend_test!(console_lines_are_taken_apart, |app| {
         ],
     )
     .await;
-    let lines = run.field("logLines(first: 10) { edges { node { number timestamp level label line } } }").await;
-    let line = |number: i32, timestamp: Value, level: Value, label: Value, line: &str| {
-        json!({"node": {"number": number, "timestamp": timestamp, "level": level, "label": label, "line": line}})
-    };
+    let lines =
+        run.field("logLines(first: 10) { edges { node { number timestamp level label line } } }").await;
+    let line = |number: i32, timestamp: Value, level: Value, label: Value, line: &str| json!({"node": {"number": number, "timestamp": timestamp, "level": level, "label": label, "line": line}});
     assert_eq!(
         lines["edges"],
         json!([
@@ -170,14 +182,18 @@ backend_test!(console_lines_are_paged_from_either_end, |app| {
     }
     assert_eq!(texts(&seen.into()), printed);
     let last = run.field("logLines(last: 3) { edges { node { number } } }").await;
-    let numbers: Vec<_> = last["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["number"]).collect();
+    let numbers: Vec<_> =
+        last["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["number"]).collect();
     assert_eq!(numbers, [22, 23, 24]);
 });
 
 backend_test!(a_long_run_is_read_across_its_chunks, |app| {
     let run = app.ada.run("demo", "r").await;
     log_steps(&run, 0..10_000).await;
-    assert_eq!(steps(&run.field("history(minStep: 4090, maxStep: 4100)").await), (4090..4100).collect::<Vec<_>>());
+    assert_eq!(
+        steps(&run.field("history(minStep: 4090, maxStep: 4100)").await),
+        (4090..4100).collect::<Vec<_>>()
+    );
     assert_eq!(steps(&run.field("history(minStep: 9999)").await), [9999]);
     assert_eq!(run.field("historyLineCount").await, 10_000);
 });

@@ -1,11 +1,13 @@
 //! Whatever a writer sends, in whatever pieces and however often: what is read back is what a simple model keeps.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use crate::support::{CONSOLE, EVENTS, HISTORY, TestApp, TestRun, backend_test, texts};
 
@@ -118,11 +120,10 @@ async fn check_one(app: &TestApp, case: usize, writes: &[Write]) -> Result<(), T
 
 backend_test!(what_was_acknowledged_is_read_back_once, |app| {
     let config = Config { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
-    let mut case = 0;
+    let cases = Cell::new(0);
     let checked = TestRunner::new(config).run(&writes(), |writes| {
-        let number = std::sync::atomic::AtomicUsize::from_mut(&mut case);
-        let _ = number;
-        tokio::task::block_in_place(|| Handle::current().block_on(check_one(app, 0, &writes)))
+        cases.set(cases.get() + 1);
+        block_in_place(|| Handle::current().block_on(check_one(app, cases.get(), &writes)))
     });
-    checked.unwrap();
+    checked.unwrap_or_else(|error| panic!("{error}"));
 });

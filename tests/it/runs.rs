@@ -42,13 +42,18 @@ backend_test!(a_config_replaces_the_one_before_and_is_kept_byte_for_byte, |app| 
     let second = r#"{"depth":{"value":3}}"#;
     app.ada.run_with("demo", "r", json!({"config": second})).await;
     assert_eq!(run.field("config").await, second);
-    assert_eq!(app.ada.run_names("demo", json!({"config.lr": {"$exists": true}})).await, Vec::<String>::new());
+    assert_eq!(
+        app.ada.run_names("demo", json!({"config.lr": {"$exists": true}})).await,
+        Vec::<String>::new()
+    );
     assert_eq!(app.ada.run_names("demo", json!({"config.depth.value": 3})).await, ["r"]);
 });
 
 backend_test!(documents_that_are_no_objects_are_refused, |app| {
-    for (field, text) in [("config", "[1]"), ("config", "{"), ("summaryMetrics", "3"), ("summaryMetrics", "")] {
-        let refused = app.ada.refused("upsertBucket", json!({"modelName": "demo", "name": "r", field: text})).await;
+    for (field, text) in [("config", "[1]"), ("config", "{"), ("summaryMetrics", "3"), ("summaryMetrics", "")]
+    {
+        let refused =
+            app.ada.refused("upsertBucket", json!({"modelName": "demo", "name": "r", field: text})).await;
         assert_eq!((refused.status, refused.code.as_str()), (200, "DOCUMENT_INVALID"), "{field} {text:?}");
     }
     assert_eq!(app.rows("run").await, 0);

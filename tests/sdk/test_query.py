@@ -100,7 +100,7 @@ ORDERS = [
     ("-summary_metrics.val/acc", "6543210"),
     ("+summary_metrics.some", "4201356"),
     ("-display_name", "6543210"),
-    ("-state", "0123456"),
+    ("-state", "5432106"),
 ]
 
 

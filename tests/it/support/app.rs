@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use counterweight_domain::account::{self, ApiKey, NewUser};
 use counterweight_domain::clock::{ManualClock, SeededRandom};
 use counterweight_domain::{Db, Env, Timestamp, history, job};

@@ -14,24 +14,25 @@ pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, tex
 /// Makes `name::sqlite` and `name::postgres` out of one body. At its end nothing may be left to do, and database and
 /// object store must agree.
 macro_rules! backend_test {
-    ($(#[$attribute:meta])* $name:ident, |$app:ident| $body:block) => {
-        $(#[$attribute])*
-        mod $name {
-            use super::*;
+    ($name:ident, |$app:ident| $body:block) => {
+        async fn $name($app: &$crate::support::TestApp) $body
 
-            async fn check($app: &$crate::support::TestApp) $body
+        mod $name {
+            use $crate::support::{Backend, TestApp};
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let app = $crate::support::TestApp::start($crate::support::Backend::Sqlite).await;
-                Box::pin(check(&app)).await;
-                app.finish().await;
+                check(Backend::Sqlite).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                let app = $crate::support::TestApp::start($crate::support::Backend::Postgres).await;
-                Box::pin(check(&app)).await;
+                check(Backend::Postgres).await;
+            }
+
+            async fn check(backend: Backend) {
+                let app = TestApp::start(backend).await;
+                Box::pin(super::$name(&app)).await;
                 app.finish().await;
             }
         }

@@ -57,3 +57,10 @@ pub(crate) fn is_among(backend: DbBackend, id: Expr, key: Expr, mut rows: Select
         _ => id.in_subquery(rows),
     }
 }
+
+/// Reads the database's clock in microseconds; none where that clock is this machine's.
+pub(super) fn clock(connection: &impl ConnectionTrait) -> Option<Statement> {
+    let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now";
+    let backend = connection.get_database_backend();
+    (backend == DbBackend::Postgres).then(|| Statement::from_string(backend, sql))
+}

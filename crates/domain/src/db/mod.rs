@@ -8,6 +8,7 @@ pub(crate) mod dialect;
 pub(crate) mod page;
 
 use std::sync::Arc;
+use std::time::Duration;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::sqlx::Error as SqlxError;
@@ -83,6 +84,15 @@ impl Db {
     /// Answers when the database does.
     pub async fn ping(&self) -> Result<()> {
         Ok(self.readers.ping().await?)
+    }
+
+    /// How far the database's clock is from this machine's. Leases are claimed by the machine's, so servers whose
+    /// clocks differ by more than a few seconds take over each other's jobs too early.
+    pub async fn clock_skew(&self) -> Result<Duration> {
+        let Some(statement) = dialect::clock(&self.readers) else { return Ok(Duration::ZERO) };
+        let row = self.readers.query_one_raw(statement).await?;
+        let theirs: i64 = row.ok_or_else(|| Error::internal("a clock without a time"))?.try_get("", "now")?;
+        Ok(Duration::from_micros(theirs.abs_diff(self.now().0)))
     }
 
     /// The pool that may write, for the migrator.

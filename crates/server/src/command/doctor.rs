@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use counterweight_migrations::Migrator;
@@ -7,6 +8,9 @@ use sea_orm_migration::MigratorTrait as _;
 use super::{resources, say};
 use crate::config::Config;
 use crate::problem::chain;
+
+/// What leases of jobs allow for.
+const MOST_SKEW: Duration = Duration::from_secs(5);
 
 /// Checks one thing after the other and goes on after a failure, so that one run tells everything.
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
@@ -36,6 +40,10 @@ fn line(verdict: &str, part: &str, place: &str, found: &impl Display) -> String 
 
 async fn check_database(config: &Config) -> anyhow::Result<String> {
     let db = resources::connect(config).await?;
+    let skew = db.clock_skew().await?;
+    if skew > MOST_SKEW {
+        bail!("its clock and this machine's are {} s apart, more than {} s", skew.as_secs(), MOST_SKEW.as_secs());
+    }
     let pending = Migrator::get_pending_migrations(db.migration_connection()).await?;
     Ok(match pending.len() {
         0 => "answers, and is up to date".to_owned(),

@@ -1,0 +1,82 @@
+//! How many statements a page takes. The count is the whole process's, so each test wants a process of its own, as
+//! `cargo nextest` gives it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use tracing::subscriber::set_global_default;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
+use crate::support::{HISTORY, SUMMARY, TestApp, backend_test};
+
+static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counter;
+
+impl<S: Subscriber> Layer<S> for Counter {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        STATEMENTS.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn count_statements() {
+    let statements = Targets::new().with_target("sqlx::query", Level::TRACE);
+    let counter = tracing_subscriber::registry().with(Counter.with_filter(statements));
+    set_global_default(counter).expect("this test needs a process of its own: use cargo nextest");
+}
+
+/// What the client selects for each run of a page, and more.
+const PAGE: &str = "query($first: Int, $filters: JSONString, $order: String) { project(name: \"demo\") { \
+                    runs(first: $first, filters: $filters, order: $order) { edges { node { id name state tags \
+                    project { name entityName entity { name } } user { name username } config summaryMetrics \
+                    systemMetrics historyKeys historyLineCount eventsLineCount logLineCount fileCount \
+                    files(first: 3) { totalCount edges { node { name sizeBytes url directUrl md5 } } } } } \
+                    pageInfo { hasNextPage } } } }";
+
+async fn page(app: &TestApp, first: usize, filters: &str) -> usize {
+    let before = STATEMENTS.load(Ordering::SeqCst);
+    let variables = json!({"first": first, "filters": filters, "order": "-summary_metrics.loss"});
+    let found = app.ada.graphql(PAGE, variables).await;
+    let statements = STATEMENTS.load(Ordering::SeqCst) - before;
+    let edges = found["project"]["runs"]["edges"].as_array().unwrap();
+    assert_eq!(edges.len(), first);
+    for edge in edges {
+        assert_eq!(edge["node"]["fileCount"], 4);
+        assert_eq!(edge["node"]["files"]["edges"].as_array().unwrap().len(), 3);
+    }
+    statements
+}
+
+backend_test!(a_page_of_fifty_runs_takes_as_many_statements_as_one_of_five, |app| {
+    for n in 0..50 {
+        let run = app.ada.run_with("demo", &format!("r{n}"), json!({"config": r#"{"lr":{"value":1}}"#})).await;
+        run.log(HISTORY, 0, &[r#"{"_step":0}"#]).await;
+        run.log(SUMMARY, 0, &[format!(r#"{{"loss":{n}}}"#)]).await;
+        for name in ["a", "b", "c", "d"] {
+            run.upload(name, "x").await;
+        }
+    }
+    count_statements();
+    for filters in ["{}", r#"{"config.lr": 1}"#] {
+        let (few, many) = (page(app, 5, filters).await, page(app, 50, filters).await);
+        assert_eq!(few, many, "with the filter {filters}");
+        assert!((1..=12).contains(&few), "{few} statements");
+    }
+});
+
+backend_test!(appending_takes_as_many_statements_for_many_lines_as_for_one, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.log(HISTORY, 0, &[r#"{"_step":0,"a":1}"#]).await;
+    count_statements();
+    let mut counts = Vec::new();
+    for (offset, lines) in [(1, 1), (2, 1000)] {
+        let lines: Vec<_> = (0..lines).map(|n| format!(r#"{{"_step":{n},"a":2}}"#)).collect();
+        let before = STATEMENTS.load(Ordering::SeqCst);
+        run.log(HISTORY, offset, &lines).await;
+        counts.push(STATEMENTS.load(Ordering::SeqCst) - before);
+    }
+    assert_eq!(counts[0], counts[1]);
+});
