@@ -79,12 +79,25 @@ def test_an_offset_that_goes_back_replaces(server, path):
     assert steps(server, path) == [0, 10, 11]
 
 
-def test_a_gap_loses_no_line(server, path):
-    """The client fills it later, or never."""
-    assert server.stream(path, files=lines(5, 6)).status_code == 200
-    assert steps(server, path) == [0, 1, 5, 6]
-    assert server.stream(path, files=lines(2, 3, 4)).status_code == 200
+def test_a_gap_in_the_history_is_refused_and_loses_nothing(server, path):
+    refused = server.stream(path, files=lines(5, 6))
+    assert refused.status_code == 400
+    assert code(refused) == "OFFSET_GAP"
+    assert server.stream(path, files=lines(2, 3, 4, 5, 6)).status_code == 200
     assert steps(server, path) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_gap_in_the_console_is_blank_until_it_is_filled(server, path):
+    """The client sends the lines that a terminal rewrote in requests of their own, in any order."""
+
+    def said():
+        edges = server.run(path, "logLines(first: 10) { edges { node { line } } }")["logLines"]["edges"]
+        return [edge["node"]["line"].rstrip() for edge in edges]
+
+    for offset, seen in ((2, ["", "", "2"]), (0, ["0", "", "2"]), (1, ["0", "1", "2"])):
+        line = {"offset": offset, "content": [f"2026-01-01T00:00:00.000000 {offset}\n"]}
+        assert server.stream(path, files={"output.log": line}).status_code == 200
+        assert said() == seen
 
 
 def test_a_compressed_request_is_read(server, path):
@@ -98,9 +111,8 @@ def test_a_compressed_request_is_read(server, path):
 
 def test_bodies_of_16_mib_are_taken_and_larger_ones_refused(server, path):
     def padded(size):
-        return {
-            "wandb-history.jsonl": {"offset": 2, "content": [json.dumps({"_step": 2, "text": "x" * size})]}
-        }
+        content = [json.dumps({"_step": step, "text": "x" * (size // 8)}) for step in range(2, 10)]
+        return {"wandb-history.jsonl": {"offset": 2, "content": content}}
 
     refused = server.stream(path, files=padded(64 << 20))
     assert refused.status_code == 413 and code(refused)
@@ -150,7 +162,7 @@ def test_a_filter_that_makes_no_sense_is_refused(server, path, project, filters)
 
 def test_the_client_says_which_operator_is_unknown(server, project):
     log_run(project)
-    with pytest.raises((wandb.errors.CommError, ValueError), match="near"):
+    with pytest.raises(Exception, match=r"no operator \$near"):
         list(wandb.Api().runs(f"admin/{project}", filters={"config.x": {"$near": 1}}))
 
 
@@ -236,7 +248,7 @@ def test_a_disk_that_is_full_is_trouble_that_passes(own_server, project):
 
     refused = httpx.put(url, content=pathlib.Path("large.bin").read_bytes())
     assert refused.status_code in (500, 503, 507)
-    assert [file.name for file in run.files(names=["large.bin"])] == []
+    assert "large.bin" not in [file.name for file in run.files()]
     assert run.upload_file("small.bin").size == 1 << 20
     assert server.stored_bytes() < 8 << 20
     assert server.http.get("/ready").status_code == 200

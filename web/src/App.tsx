@@ -5,7 +5,7 @@ import { Projects } from "./Projects";
 import { Link, useRoute, type Route } from "./route";
 import { Runs } from "./Runs";
 import { signOut, useApiKey } from "./session";
-import { SignIn } from "./SignIn";
+import { Authorize, SignIn } from "./SignIn";
 import { Trash } from "./Trash";
 
 export function App() {
@@ -63,6 +63,8 @@ function Page({ route, viewer }: { route: Route; viewer: Viewer }) {
       return <Runs key={`${route.entity}/${route.project}`} {...route} />;
     case "trash":
       return <Trash />;
+    case "authorize":
+      return <Authorize />;
   }
 }
 
@@ -74,5 +76,7 @@ function titleOf(route: Route): string {
       return `${route.entity}/${route.project}`;
     case "trash":
       return "Trash";
+    case "authorize":
+      return "API key";
   }
 }

@@ -40,7 +40,8 @@ export function SignIn() {
           aria-describedby="api-key-storage"
         />
         <p id="api-key-storage" className="faint">
-          The key stays in this tab's session storage until you sign out or close the tab.
+          It was printed when your user was made. It stays in this tab's session storage until you sign out or close the
+          tab.
         </p>
         <Problem error={error} />
         <button type="submit" className="primary" disabled={busy}>
@@ -48,5 +49,18 @@ export function SignIn() {
         </button>
       </form>
     </main>
+  );
+}
+
+/** The address that `wandb login` prints. Keys are stored as hashes, so it can only say where they come from. */
+export function Authorize() {
+  return (
+    <>
+      <h1>API key</h1>
+      <p>
+        Paste the key you signed in with. It was printed once, when your user was made, and cannot be shown again; an
+        administrator makes a user with a new key by <code>counterweight user create NAME</code>.
+      </p>
+    </>
   );
 }

@@ -3,12 +3,14 @@ import { useMemo, useSyncExternalStore, type ComponentProps, type MouseEvent } f
 export type Route =
   | { page: "projects"; entity: string | null }
   | { page: "runs"; entity: string; project: string; run: string | null; archived: boolean }
-  | { page: "trash" };
+  | { page: "trash" }
+  | { page: "authorize" };
 
 /** Reads the paths that the client prints: `/`, `/{entity}`, `/{entity}/{project}` and what lies below. */
 export function parseRoute(url: URL): Route {
   const [entity, project, kind, run] = url.pathname.split("/").filter(Boolean).map(decode);
   if (entity === "trash" && project === undefined) return { page: "trash" };
+  if (entity === "authorize" && project === undefined) return { page: "authorize" };
   if (entity === undefined || project === undefined) return { page: "projects", entity: entity ?? null };
   return {
     page: "runs",
@@ -25,6 +27,8 @@ export function pathOf(route: Route): string {
       return route.entity === null ? "/" : path(route.entity);
     case "trash":
       return "/trash";
+    case "authorize":
+      return "/authorize";
     case "runs":
       return (
         path(route.entity, route.project, ...(route.run === null ? [] : ["runs", route.run])) +

@@ -8,6 +8,24 @@ use crate::entity;
 use crate::error::{Error, Result};
 use crate::id::UserId;
 
+/// First parts of the server's own addresses; a page of an entity starts with the entity's name.
+const RESERVED: &[&str] = &[
+    "api",
+    "assets",
+    "authorize",
+    "files",
+    "graphiql",
+    "graphql",
+    "healthz",
+    "metrics",
+    "objects",
+    "oidc",
+    "orgs",
+    "ready",
+    "settings",
+    "trash",
+];
+
 /// A user to make, with a personal entity of the same name.
 #[derive(Debug)]
 pub struct NewUser<'a> {
@@ -31,6 +49,9 @@ pub struct CreatedUser {
 /// Makes a user, their personal entity and one API key. Fails with `Conflict` when name or key is taken.
 pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> {
     check_name("name", new.name)?;
+    if RESERVED.contains(&new.name) {
+        return Err(Error::invalid("NAME_RESERVED", "name", "this name is an address of the server itself"));
+    }
     let api_key = new.api_key.unwrap_or_else(|| ApiKey::generate(tx.env()));
     let owner = entity::entity::ActiveModel {
         id: NotSet,

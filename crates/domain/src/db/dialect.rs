@@ -9,6 +9,9 @@ pub(super) const PASSING_ERRORS: &[&str] = &["5", "6", "10", "13", "14", "261", 
 /// `PostgreSQL` classes: connection, transaction rollback, insufficient resources, operator intervention.
 pub(super) const PASSING_CLASSES: &[&str] = &["08", "40", "53", "57", "58"];
 
+/// `PostgreSQL`: a character that is not in the database's encoding. Rust's strings are valid, so it is NUL.
+pub(super) const NUL_IN_TEXT: &str = "22021";
+
 /// A raw statement. Both databases take `$1`-style placeholders.
 pub(crate) fn statement(
     connection: &impl ConnectionTrait,

@@ -8,8 +8,8 @@ pub(crate) mod dialect;
 pub(crate) mod page;
 
 use std::sync::Arc;
-use std::time::Duration;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
@@ -143,19 +143,36 @@ impl From<DbErr> for Error {
         if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
             return Self::Conflict { reason: "someone else wrote the same name at the same time".to_owned() };
         }
+        if holds_nul(&error) {
+            return Self::invalid("TEXT_INVALID", "text", "must not contain NUL");
+        }
         if passes(&error) { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
 
+fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => match runtime {
+            RuntimeErr::SqlxError(error) => Some(error),
+            RuntimeErr::Internal(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a text had a NUL, which `PostgreSQL` neither stores nor compares with.
+fn holds_nul(error: &DbErr) -> bool {
+    let code = sqlx_error(error).and_then(|error| error.as_database_error()?.code());
+    code.is_some_and(|code| code == dialect::NUL_IN_TEXT)
+}
+
 /// Whether the same statement may succeed later: the database is away, busy, full, or chose us as a victim.
 fn passes(error: &DbErr) -> bool {
-    let runtime = match error {
-        DbErr::ConnectionAcquire(_) => return true,
-        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
-        _ => return false,
-    };
-    let RuntimeErr::SqlxError(error) = runtime else { return false };
-    match &**error {
+    if matches!(error, DbErr::ConnectionAcquire(_)) {
+        return true;
+    }
+    let Some(error) = sqlx_error(error) else { return false };
+    match error {
         SqlxError::Database(database) => database.code().is_some_and(|code| {
             let code = code.as_ref();
             dialect::PASSING_ERRORS.contains(&code)

@@ -158,7 +158,7 @@ pub(super) fn decode(body: &[u8], raw_bytes: i32) -> Result<Vec<String>> {
     let capacity = usize::try_from(raw_bytes).map_err(Error::internal)?;
     let raw = zstd::bulk::decompress(body, capacity).map_err(Error::internal)?;
     let text = String::from_utf8(raw).map_err(Error::internal)?;
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(text.split_terminator('\n').map(str::to_owned).collect())
 }
 
 fn count(length: usize) -> i64 {

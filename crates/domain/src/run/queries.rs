@@ -75,6 +75,15 @@ pub async fn find_including_deleted(db: &impl Source, caller: &Caller, id: RunId
     Ok(query.one(db.connection()).await?)
 }
 
+/// A run by storage id, whatever became of it.
+pub(super) async fn find_including_purged(
+    db: &impl Source,
+    caller: &Caller,
+    id: RunId,
+) -> Result<Option<Run>> {
+    Ok(visible(caller).filter(Column::Id.eq(id)).one(db.connection()).await?)
+}
+
 /// Runs by id that can be reached, for lists whose owner was checked.
 pub async fn get_many(db: &impl Source, ids: &[RunId]) -> Result<HashMap<RunId, Run>> {
     let query = run::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(is_reachable());

@@ -66,7 +66,7 @@ pub struct Upserted {
 pub async fn upsert(tx: &WriteTx, caller: &Caller, upsert: Upsert) -> Result<Upserted> {
     let (found, inserted) = match upsert.id {
         Some(id) => {
-            let found = super::find_including_deleted(tx, caller, id).await?;
+            let found = super::queries::find_including_purged(tx, caller, id).await?;
             (found.ok_or_else(|| Error::not_found("run", id.to_node_id()))?, false)
         }
         None => by_name(tx, caller, &upsert).await?,
@@ -85,10 +85,10 @@ async fn by_name(tx: &WriteTx, caller: &Caller, upsert: &Upsert) -> Result<(Run,
         Some(name) => name.to_owned(),
         None => display_name::run_id(tx.env()),
     };
+    account::check_name("name", &name)?;
     if let Some(found) = any_of_name(tx, &project, &name).await? {
         return Ok((found, false));
     }
-    account::check_name("name", &name)?;
     let inserted = insert(tx, caller, &project, &name).await?;
     let found = any_of_name(tx, &project, &name).await?;
     let found = found.ok_or_else(|| Error::internal("a run vanished while it was made"))?;

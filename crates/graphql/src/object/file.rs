@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain as domain;
-use counterweight_domain::file::{self, Grant};
+use counterweight_domain::file::{self, FileName, Grant};
 use counterweight_domain::id::RunId;
 
 use crate::connection::PageInfo;
@@ -52,6 +52,7 @@ impl File {
     }
 
     fn upload(&self, ctx: &Context<'_>) -> Result<String> {
+        FileName::parse("name", &self.name).or_graphql()?;
         let grant = Grant::Upload { run_id: self.run.id, name: self.name.clone() };
         ctx.request()?.links.signed(&grant).or_graphql()
     }

@@ -42,7 +42,11 @@ async fn check_database(config: &Config) -> anyhow::Result<String> {
     let db = resources::connect(config).await?;
     let skew = db.clock_skew().await?;
     if skew > MOST_SKEW {
-        bail!("its clock and this machine's are {} s apart, more than {} s", skew.as_secs(), MOST_SKEW.as_secs());
+        bail!(
+            "its clock and this machine's are {} s apart, more than {} s",
+            skew.as_secs(),
+            MOST_SKEW.as_secs()
+        );
     }
     let pending = Migrator::get_pending_migrations(db.migration_connection()).await?;
     Ok(match pending.len() {
