@@ -79,7 +79,7 @@ step "GraphQL over HTTP" npm --prefix tests/http test
 if $all; then
   for client in 0.31 0.21; do
     for database in sqlite postgres; do
-      step "wandb $client on $database" sdk "$client" "$database" --kills 20
+      step "wandb $client on $database" sdk "$client" "$database" --kills 100
     done
   done
 else

@@ -33,11 +33,15 @@ impl Body {
             steps_at.push(text.len());
             text.push_str(&FIRST_STEP.to_string());
             let seconds = line as f64 * 0.173_205_08;
-            text.push_str(&format!(r#",\"_runtime\":{seconds},\"_timestamp\":{}"#, 1.79e9 + seconds));
+            let mut fields = vec![
+                format!(r#",\"_runtime\":{seconds}"#),
+                format!(r#",\"_timestamp\":{}"#, 1.79e9 + seconds),
+            ];
             for (number, metric) in metrics.iter_mut().enumerate() {
                 *metric *= random.random_range(0.98..1.01);
-                text.push_str(&format!(r#",\"train/metric_{number}\":{metric}"#));
+                fields.push(format!(r#",\"train/metric_{number}\":{metric}"#));
             }
+            text.push_str(&fields.concat());
             text.push_str(r#"}""#);
         }
         text.push_str("]}}}");

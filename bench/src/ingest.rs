@@ -122,7 +122,7 @@ impl Kind {
             (Duration::from_secs(options.warm_up), Duration::from_secs(options.seconds));
         let load = load::stream(urls, API_KEY, warm_up, duration).await?;
         let (cpu_ms, resident_mib) = (service.cpu_ms() - idle, service.resident_mib());
-        service.stop()?;
+        service.stop().await?;
         Ok(Round {
             requests: load.latencies.len() as f64 / duration.as_secs_f64(),
             store_bytes: self.stored(folder.path()).await? - empty,

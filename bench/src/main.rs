@@ -1,5 +1,7 @@
 //! Load for Counterweight, beside a bound that the same machine sets: see `README.md`.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people, who read three digits of them")]
+
 mod bare;
 mod body;
 mod ingest;

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Service {
     child: Child,
     /// Kept open, so that what it prints later breaks nothing.
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     /// Where it is.
     pub(crate) url: String,
 }
@@ -24,9 +24,9 @@ impl Service {
         let mut child =
             started.with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let output = child.stdout.take().context("a child without its output")?;
-        let mut service = Self { child, _output: BufReader::new(output), url: String::new() };
+        let mut service = Self { child, output: BufReader::new(output), url: String::new() };
         let mut line = String::new();
-        service._output.read_line(&mut line)?;
+        service.output.read_line(&mut line)?;
         let at = line
             .find("http://")
             .with_context(|| format!("{} did not start", command.get_program().display()))?;
@@ -52,12 +52,12 @@ impl Service {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
         anyhow::ensure!(asked.success(), "cannot stop a server");
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until && self.child.try_wait()?.is_none() {
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }

@@ -9,22 +9,26 @@ pub(crate) type Row<R> = (&'static str, usize, fn(&R, &R) -> f64);
 /// Every figure as `lowest / median / highest` of its rounds; the first column is what the others are compared with.
 pub(crate) fn render<R>(columns: &[Column<R>], rows: &[Row<R>]) -> String {
     let Some((_, bound)) = columns.first() else { return String::new() };
-    let mut text = "| lowest / median / highest |".to_owned();
-    text.extend(columns.iter().map(|(name, _)| format!(" {name} |")));
-    text.push_str("\n|---|");
-    text.push_str(&"---:|".repeat(columns.len()));
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut lines = vec![
+        format!("| lowest / median / highest | {} |", names.join(" | ")),
+        format!("|---|{}", "---:|".repeat(columns.len())),
+    ];
     for (name, digits, figure) in rows {
-        text.push_str(&format!("\n| {name} |"));
-        for (_, rounds) in columns {
-            let mut figures: Vec<f64> =
-                rounds.iter().zip(bound).map(|(round, bound)| figure(round, bound)).collect();
-            figures.sort_unstable_by(f64::total_cmp);
-            let shown = [0, figures.len() / 2, figures.len() - 1].map(|index| show(figures[index], *digits));
-            text.push_str(&format!(" {} |", shown.join(" / ")));
-        }
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|(_, rounds)| {
+                let mut figures: Vec<f64> =
+                    rounds.iter().zip(bound).map(|(round, bound)| figure(round, bound)).collect();
+                figures.sort_unstable_by(f64::total_cmp);
+                let shown =
+                    [0, figures.len() / 2, figures.len() - 1].map(|index| show(figures[index], *digits));
+                shown.join(" / ")
+            })
+            .collect();
+        lines.push(format!("| {name} | {} |", cells.join(" | ")));
     }
-    text.push('\n');
-    text
+    lines.join("\n") + "\n"
 }
 
 /// A number with its thousands apart.

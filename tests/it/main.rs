@@ -1,12 +1,18 @@
 //! What the server does, seen from outside: the real router, a real database (`SQLite` and `PostgreSQL`), a clock that
 //! stands still until it is moved.
 
+mod collection;
+mod collection_model;
+mod deletion;
 mod file_stream;
 mod files;
 mod history;
+mod ingest_model;
 mod run_states;
 mod runs;
+mod schema;
 mod signed_urls;
 mod slice;
+mod statements;
 mod support;
 mod upload_faults;

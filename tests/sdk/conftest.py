@@ -14,7 +14,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--database", choices=["sqlite", "postgres"], default="sqlite", help="where the server keeps its rows"
     )
-    parser.addoption("--kills", type=int, default=3, help="how often test_kill.py kills the server")
+    parser.addoption("--kills", type=int, default=20, help="how often test_kill.py kills the server")
 
 
 def pytest_report_header(config):

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use counterweight_domain::account::{self, Caller, Entity, User};
+use counterweight_domain::file::{self, File, FileQuery};
 use counterweight_domain::history::{self, HistoryStream, Stream};
 use counterweight_domain::id::{EntityId, ProjectId, RunId, UserId};
 use counterweight_domain::project::{self, Project};
 use counterweight_domain::run::{self, RunDocument};
-use counterweight_domain::{Db, Error, file};
+use counterweight_domain::{Db, Error};
 
 /// The source of all loads of a request.
 pub(crate) struct Loader {
@@ -19,6 +20,14 @@ pub(crate) struct Loader {
 /// How many files a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileCount(pub(crate) RunId);
+
+/// A page of a run's files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FilePage {
+    pub(crate) run: RunId,
+    pub(crate) wanted: FileQuery,
+    pub(crate) limit: u64,
+}
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
 
@@ -78,5 +87,25 @@ impl async_graphql::dataloader::Loader<FileCount> for Loader {
         let ids: Vec<RunId> = keys.iter().map(|key| key.0).collect();
         let counts = file::count_many(&self.db, &ids).await?;
         Ok(counts.into_iter().map(|(run, count)| (FileCount(run), count)).collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<FilePage> for Loader {
+    type Value = Vec<File>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, pages: &[FilePage]) -> Loaded<FilePage, Vec<File>> {
+        // The runs of a list are asked for the same page, so there are few groups.
+        let mut groups: HashMap<(&FileQuery, u64), Vec<RunId>> = HashMap::new();
+        for page in pages {
+            groups.entry((&page.wanted, page.limit)).or_default().push(page.run);
+        }
+        let mut found = HashMap::with_capacity(pages.len());
+        for ((wanted, limit), runs) in groups {
+            for (run, files) in file::list_many(&self.db, &runs, wanted, limit).await? {
+                found.insert(FilePage { run, wanted: wanted.clone(), limit }, files);
+            }
+        }
+        Ok(found)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, LikeExpr, Order, Query, WindowStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
 use crate::clock::Timestamp;
@@ -37,7 +37,7 @@ pub struct File {
 }
 
 /// Which files of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileQuery {
     /// Exactly these; empty for all.
     pub names: Vec<String>,
@@ -60,17 +60,53 @@ fn select() -> Select<run_file::Entity> {
 /// A page of a run's files by name.
 pub async fn list(db: &impl Source, run: RunId, wanted: &FileQuery, limit: u64) -> Result<Vec<File>> {
     // Plan: ux_run_file_run_id_name serves order, cursor and names; a pattern reads the run's files.
-    let mut query = select().filter(Column::RunId.eq(run)).order_by_asc(Column::Name).limit(limit);
-    if !wanted.names.is_empty() {
-        query = query.filter(Column::Name.is_in(&wanted.names));
+    let query = select().filter(Column::RunId.eq(run)).filter(wanted.condition()?);
+    Ok(query.order_by_asc(Column::Name).limit(limit).into_model().all(db.connection()).await?)
+}
+
+/// The same page of several runs, in one statement.
+pub async fn list_many(
+    db: &impl Source,
+    runs: &[RunId],
+    wanted: &FileQuery,
+    limit: u64,
+) -> Result<HashMap<RunId, Vec<File>>> {
+    if let [run] = runs {
+        return Ok(HashMap::from([(*run, list(db, *run, wanted, limit).await?)]));
     }
-    if let Some(pattern) = &wanted.pattern {
-        query = query.filter(like(pattern)?);
+    // Plan: ux_run_file_run_id_name, all that is wanted of these runs.
+    let mut by_run = WindowStatement::partition_by((run_file::Entity, Column::RunId));
+    by_run.order_by((run_file::Entity, Column::Name), Order::Asc);
+    let mut files =
+        select().filter(Column::RunId.is_in(runs.iter().copied())).filter(wanted.condition()?).into_query();
+    files.expr_window_as(Func::cust("ROW_NUMBER"), by_run, "place");
+    let mut page = Query::select();
+    page.column(Asterisk)
+        .from_subquery(files, "files")
+        .and_where(Expr::col("place").lte(i64::try_from(limit).unwrap_or(i64::MAX)))
+        .order_by("name", Order::Asc);
+    let mut found: HashMap<RunId, Vec<File>> = HashMap::new();
+    for row in db.connection().query_all(&page).await? {
+        let file = File::from_query_result(&row, "")?;
+        found.entry(file.run_id).or_default().push(file);
     }
-    if let Some(after) = &wanted.after {
-        query = query.filter(Column::Name.gt(after));
+    Ok(found)
+}
+
+impl FileQuery {
+    fn condition(&self) -> Result<Condition> {
+        let mut condition = Condition::all();
+        if !self.names.is_empty() {
+            condition = condition.add(Column::Name.is_in(&self.names));
+        }
+        if let Some(pattern) = &self.pattern {
+            condition = condition.add(like(pattern)?);
+        }
+        if let Some(after) = &self.after {
+            condition = condition.add(Column::Name.gt(after));
+        }
+        Ok(condition)
     }
-    Ok(query.into_model().all(db.connection()).await?)
 }
 
 fn like(pattern: &str) -> Result<sea_orm::sea_query::SimpleExpr> {

@@ -1,6 +1,9 @@
 //! Lines on their way into chunks: checked, counted and compressed before any transaction is opened.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
+use zstd::bulk::Compressor;
 
 use super::Stream;
 use super::keys::Keys;
@@ -68,16 +71,12 @@ impl Prepared {
                 steps.push(None);
                 continue;
             }
-            let row =
-                json::parse(line).map_err(|error| Error::invalid("LINE_INVALID", at(), error.to_string()))?;
-            let Value::Object(row) = row else {
-                return Err(Error::invalid("LINE_INVALID", at(), "a line must be a JSON object"));
-            };
             if line.contains('\n') {
                 return Err(Error::invalid("LINE_INVALID", at(), "a line must not contain a newline"));
             }
-            keys.count(&row);
-            steps.push(step_of(&row));
+            let step =
+                keys.count(line).map_err(|error| Error::invalid("LINE_INVALID", at(), error.to_string()))?;
+            steps.push(step);
         }
         Ok(Self {
             stream: lines.stream,
@@ -94,12 +93,16 @@ impl Prepared {
     }
 }
 
-/// `_step`, also when it was written as `15.0`.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
+/// The `_step` of a row.
 pub(super) fn step_of(row: &serde_json::Map<String, Value>) -> Option<i64> {
-    let step = row.get("_step")?;
-    step.as_i64().or_else(|| {
-        let float = step.as_f64()?;
+    whole(row.get("_step")?)
+}
+
+/// A whole number, also when it was written as `15.0`.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
+pub(super) fn whole(number: &Value) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        let float = number.as_f64()?;
         (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64)
     })
 }
@@ -125,7 +128,10 @@ impl Chunk {
         let mut raw = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
         for line in lines {
             // A console line is whatever was printed; what would end it early is shown, not kept.
-            raw.extend(line.chars().map(|c| if c == '\n' { ' ' } else { c }));
+            for (index, part) in line.split('\n').enumerate() {
+                raw.push_str(if index == 0 { "" } else { " " });
+                raw.push_str(part);
+            }
             raw.push('\n');
         }
         let known = || steps.iter().copied().flatten();
@@ -134,7 +140,7 @@ impl Chunk {
             line_count: count(lines.len()),
             steps: known().min().zip(known().max()),
             raw_bytes: i32::try_from(raw.len()).map_err(Error::internal)?,
-            body: zstd::bulk::compress(raw.as_bytes(), COMPRESSION).map_err(Error::internal)?,
+            body: compress(raw.as_bytes()).map_err(Error::internal)?,
         })
     }
 
@@ -151,6 +157,17 @@ impl Chunk {
             .collect();
         Self::new(first_line, lines, &steps)
     }
+}
+
+/// A thread makes its compressor once: the tables inside are larger than most chunks.
+fn compress(raw: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|made| match made {
+        Some(compressor) => compressor.compress(raw),
+        None => made.insert(Compressor::new(COMPRESSION)?).compress(raw),
+    })
 }
 
 /// The lines of a stored chunk.

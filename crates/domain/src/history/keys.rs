@@ -1,10 +1,14 @@
 //! Per-key statistics of a stream, kept up to date on ingest and never found by scanning. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::chunk::whole;
 use crate::json;
 
 /// Keys beyond these are stored with their lines but not counted: a stream that makes up keys without end would
@@ -30,24 +34,24 @@ pub(super) struct KeyStatistics {
 pub(super) struct Keys(BTreeMap<String, KeyStatistics>);
 
 impl Keys {
-    /// Counts one row.
-    pub(super) fn count(&mut self, row: &Map<String, Value>) {
-        json::for_each_leaf(row, &mut |key, value| {
-            if !self.0.contains_key(key) {
-                if self.0.len() >= MOST_KEYS || key.len() > LONGEST_KEY || key.contains('\0') {
-                    return;
-                }
-                self.0.insert(key.to_owned(), KeyStatistics::default());
-            }
-            let Some(statistics) = self.0.get_mut(key) else { return };
-            match statistics.types.get_mut(type_of(value)) {
-                Some(count) => *count += 1,
-                None => {
-                    statistics.types.insert(type_of(value).to_owned(), 1);
-                }
-            }
-            statistics.previous = previous(value);
-        });
+    /// Counts a row in one pass over its text, and returns its `_step`. A row is a JSON object; where it names a key
+    /// twice, both values count.
+    pub(super) fn count(&mut self, row: &str) -> serde_json::Result<Option<i64>> {
+        let text = json::quote_non_finite(row);
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        let step = reader.deserialize_map(Row(self))?;
+        reader.end()?;
+        Ok(step)
+    }
+
+    fn count_leaf(&mut self, key: &str, value: &Value) {
+        if let Some(known) = self.0.get_mut(key) {
+            known.count(value);
+        } else if self.0.len() < MOST_KEYS && key.len() <= LONGEST_KEY && !key.contains('\0') {
+            let mut new = KeyStatistics::default();
+            new.count(value);
+            self.0.insert(key.to_owned(), new);
+        }
     }
 
     /// Adds what later rows counted. Returns the keys that are new.
@@ -85,6 +89,48 @@ impl Keys {
     }
 }
 
+impl KeyStatistics {
+    fn count(&mut self, value: &Value) {
+        match self.types.get_mut(type_of(value)) {
+            Some(count) => *count += 1,
+            None => {
+                self.types.insert(type_of(value).to_owned(), 1);
+            }
+        }
+        self.previous = previous(value);
+    }
+}
+
+/// Counts a row value by value, while it is read.
+struct Row<'k>(&'k mut Keys);
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = Option<i64>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<Option<i64>, A::Error> {
+        let mut step = None;
+        while let Some((Key(key), value)) = row.next_entry()? {
+            if key == "_step" {
+                step = whole(&value);
+            }
+            if value.is_object() {
+                let nested = Map::from_iter([(key.into_owned(), value)]);
+                json::for_each_leaf(&nested, &mut |path, leaf| self.0.count_leaf(path, leaf));
+            } else {
+                self.0.count_leaf(&key, &value);
+            }
+        }
+        Ok(step)
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
 fn type_of(value: &Value) -> &str {
     match value {
         Value::Null => "nil",
@@ -112,7 +158,7 @@ mod tests {
     fn count(rows: &[Value]) -> Keys {
         let mut keys = Keys::default();
         for row in rows {
-            keys.count(row.as_object().unwrap());
+            keys.count(&row.to_string()).unwrap();
         }
         keys
     }

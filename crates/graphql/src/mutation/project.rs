@@ -2,9 +2,11 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use counterweight_domain::project;
+use counterweight_domain as domain;
+use counterweight_domain::id::ProjectId;
+use counterweight_domain::{WriteTx, project};
 
-use crate::context::ContextExt as _;
+use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::object::Project;
 
@@ -14,6 +16,8 @@ pub(super) struct ProjectMutation;
 /// A project to make or describe.
 #[derive(InputObject)]
 struct UpsertModelInput {
+    /// The global id of an existing one.
+    id: Option<String>,
     /// Its name.
     name: Option<String>,
     /// Its owner; the viewer's own entity where none is named.
@@ -37,6 +41,13 @@ struct UpsertModelPayload {
     client_mutation_id: Option<String>,
 }
 
+async fn by_id(request: &RequestContext, tx: &WriteTx, id: &str) -> domain::Result<project::Project> {
+    let missing = || domain::Error::not_found("project", id);
+    let id = ProjectId::from_node_id(id).ok_or_else(missing)?;
+    let mut found = project::get_many(tx, &request.caller, &[id]).await?;
+    found.remove(&id).ok_or_else(missing)
+}
+
 #[Object]
 impl ProjectMutation {
     /// Makes a project, or describes the one of that name.
@@ -47,9 +58,13 @@ impl ProjectMutation {
     ) -> Result<Option<UpsertModelPayload>> {
         let request = ctx.request()?;
         let tx = request.db.begin_write().await.or_graphql()?;
-        let owner = input.entity_name.as_deref();
-        let made = project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await;
-        let (mut found, inserted) = made.or_graphql()?;
+        let (mut found, inserted) = match input.id.as_deref().filter(|id| !id.is_empty()) {
+            Some(id) => (by_id(request, &tx, id).await.or_graphql()?, false),
+            None => {
+                let owner = input.entity_name.as_deref();
+                project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
+            }
+        };
         project::describe(&tx, &mut found, input.description).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(UpsertModelPayload {

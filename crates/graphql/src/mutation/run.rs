@@ -59,6 +59,28 @@ struct UpsertBucketInput {
     client_mutation_id: Option<String>,
 }
 
+/// What the server wants a user told. Older clients refuse to sync without it.
+#[derive(Default, SimpleObject)]
+struct ServerSettings {
+    /// There are none.
+    server_messages: Vec<ServerMessage>,
+}
+
+/// A message to print at the start of a run.
+#[derive(SimpleObject)]
+struct ServerMessage {
+    /// With any characters.
+    utf_text: String,
+    /// In ASCII.
+    plain_text: String,
+    /// For notebooks.
+    html_text: String,
+    /// Where it belongs.
+    message_type: String,
+    /// How urgent it is.
+    message_level: String,
+}
+
 /// A run created or updated.
 #[derive(SimpleObject)]
 struct UpsertBucketPayload {
@@ -66,6 +88,8 @@ struct UpsertBucketPayload {
     bucket: Option<Run>,
     /// Whether it is new.
     inserted: Option<bool>,
+    /// What the server wants its user told.
+    server_settings: Option<ServerSettings>,
     /// As it was given.
     client_mutation_id: Option<String>,
 }
@@ -160,6 +184,7 @@ impl RunMutation {
         Ok(Some(UpsertBucketPayload {
             bucket: Some(Run(done.run)),
             inserted: Some(done.inserted),
+            server_settings: Some(ServerSettings::default()),
             client_mutation_id,
         }))
     }

@@ -76,7 +76,8 @@ struct Spec {
     max_step: Option<i64>,
 }
 
-/// Reads a spec of `sampledHistory`. Its `maxStep` is inclusive, unlike that of `history`.
+/// Reads a spec of `sampledHistory`. Clients from 0.22 on mean its `maxStep` to be inclusive, older ones exclusive; both
+/// ask for as many samples as there are steps in their window, which tells them apart.
 pub(crate) fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
     let invalid =
         |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
@@ -87,6 +88,28 @@ pub(crate) fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
             keys.push(key);
         }
     }
-    let range = StepRange { min: spec.min_step, max: spec.max_step.map(|max| max.saturating_add(1)) };
-    Ok(SampleSpec { keys, samples: spec.samples.unwrap_or(DEFAULT_SAMPLES), range })
+    let samples = spec.samples.unwrap_or(DEFAULT_SAMPLES);
+    let exclusive = spec.min_step.zip(spec.max_step).is_some_and(|(min, max)| {
+        usize::try_from(max.saturating_sub(min)).is_ok_and(|steps| steps == samples)
+    });
+    let max = spec.max_step.map(|max| if exclusive { max } else { max.saturating_add(1) });
+    Ok(SampleSpec { keys, samples, range: StepRange { min: spec.min_step, max } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> StepRange {
+        parse_spec(&JsonString(text.to_owned())).unwrap().range
+    }
+
+    #[test]
+    fn the_window_of_either_client_is_understood() {
+        let ten_steps = StepRange { min: Some(0), max: Some(10) };
+        assert_eq!(range(r#"{"keys":["a"],"minStep":0,"maxStep":9,"samples":10}"#), ten_steps);
+        assert_eq!(range(r#"{"keys":["a"],"minStep":0,"maxStep":10,"samples":10}"#), ten_steps);
+        assert_eq!(range(r#"{"keys":["a"]}"#), StepRange::default());
+        assert!(parse_spec(&JsonString("[".to_owned())).is_err());
+    }
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use serde_json::{Map, Value};
 
 use counterweight_domain as domain;
-use counterweight_domain::file::{self, FileQuery};
+use counterweight_domain::file::FileQuery;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
@@ -15,7 +15,7 @@ use super::{
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::FileCount;
+use crate::loaders::{FileCount, FilePage};
 use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
@@ -383,11 +383,12 @@ impl Run {
         let names: Vec<String> = names.unwrap_or_default().into_iter().flatten().collect();
         let missing_too = after.is_none();
         let query = FileQuery { names, pattern: pattern.filter(|pattern| !pattern.is_empty()), after };
-        let rows = file::list(&request.db, self.0.id, &query, wanted + 1).await.or_graphql()?;
+        let page = FilePage { run: self.0.id, wanted: query, limit: wanted + 1 };
+        let rows = request.loader.load_one(page.clone()).await.or_graphql()?.unwrap_or_default();
         let (rows, has_next_page) = connection::cut(rows, wanted);
         let mut files: Vec<File> = rows.into_iter().map(|row| File::stored(&self.0, row)).collect();
         if missing_too && !has_next_page {
-            for name in query.names {
+            for name in page.wanted.names {
                 if !files.iter().any(|file| file.name == name) {
                     files.push(File::announced(&self.0, name));
                 }

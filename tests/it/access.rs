@@ -1,0 +1,167 @@
+//! Two users share a server and nothing else: whatever one asks for or tries, the other's things stay unseen and
+//! unchanged, and answer like things that are not there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Client, HISTORY, TestApp, TestRun, backend_test, text};
+
+/// Stands in everything that belongs to ada.
+const SECRET: &str = "sesame";
+
+async fn adas_run(app: &TestApp, name: &str) -> TestRun {
+    let config = json!({SECRET: {"value": SECRET}}).to_string();
+    let told = json!({"displayName": SECRET, "notes": SECRET, "tags": [SECRET], "config": config, "host": SECRET});
+    let run = app.ada.run_with(SECRET, name, told).await;
+    run.log(HISTORY, 0, &[json!({"_step": 0, SECRET: SECRET}).to_string()]).await;
+    run.upload(&format!("{SECRET}.txt"), SECRET).await;
+    run
+}
+
+/// Names of the fields of a type, from the schema itself.
+async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
+    let query = "query($t: String!) { __type(name: $t) { fields { name } } }";
+    let found = client.graphql(query, json!({"t": type_name})).await;
+    found["__type"]["fields"].as_array().unwrap().iter().map(|field| text(&field["name"])).collect()
+}
+
+backend_test!(no_query_shows_what_belongs_to_another, |app| {
+    let run = adas_run(app, "r").await;
+    adas_run(app, "deleted").await.delete().await;
+    let project = "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
+    let queries = [
+        ("viewer", "{ viewer { username teams { edges { node { name storageBytes } } } apiKeys { edges { node { name } } } } }".into()),
+        ("serverInfo", "{ serverInfo { features { name } } }".into()),
+        ("entity", format!("{{ entity(name: \"ada\") {{ id storageBytes project(name: \"{SECRET}\") {project} }} }}")),
+        ("organization", "{ organization(name: \"ada\") { name } }".into()),
+        ("project", format!("{{ project(entityName: \"ada\", name: \"{SECRET}\") {project} }}")),
+        ("model", format!("{{ model(entityName: \"ada\", name: \"{SECRET}\") {project} }}")),
+        ("models", format!("{{ models(entityName: \"ada\") {{ edges {{ node {project} }} }} }}")),
+        ("trash", "{ trash(entityName: \"ada\") { edges { node { name notes } } } }".into()),
+    ];
+    let walked: BTreeSet<_> = queries.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(walked, fields_of(&app.grace, "Query").await, "a new query needs a row above");
+    for (name, query) in queries {
+        let hers = app.ada.graphql(&query, ()).await.to_string();
+        let seen = app.grace.graphql(&query, ()).await;
+        let asked_by_name = !["viewer", "serverInfo", "organization", "trash"].contains(&name);
+        assert!(!asked_by_name || seen[name].is_null(), "{name}: {seen}");
+        let unseen = ["serverInfo", "organization", "viewer"].contains(&name);
+        assert!(unseen || hers.contains(SECRET) || hers.contains("deleted"), "{name} shows nothing: {hers}");
+        let shown = seen.to_string();
+        assert!(!shown.contains(SECRET) && !shown.contains("deleted") && !shown.contains("ada"), "{name}: {shown}");
+    }
+    // Without a name, the viewer's own is meant.
+    let own = app.grace.graphql("{ entity { name } trash { edges { cursor } } models { edges { cursor } } }", ()).await;
+    assert_eq!(own, json!({"entity": {"name": "grace"}, "trash": {"edges": []}, "models": {"edges": []}}));
+    drop(run);
+});
+
+backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
+    let run = adas_run(app, "r").await;
+    let deleted = adas_run(app, "deleted").await;
+    let file = run.file(&format!("{SECRET}.txt"), "id").await["id"].take();
+    deleted.delete().await;
+    let before = run.snapshot().await;
+    let tables = ["project", "run", "run_file", "run_value", "deletion", "job", "blob"];
+    let rows = counts(app, &tables).await;
+
+    let id = || json!({"id": run.id});
+    let path = json!({"entityName": "ada", "projectName": SECRET, "runName": "r", "files": ["x"]});
+    let mutations = [
+        ("upsertBucket", json!({"entityName": "ada", "modelName": SECRET, "name": "r", "notes": "grace was here"})),
+        ("upsertBucket", json!({"id": run.id, "notes": "grace was here"})),
+        ("upsertBucket", json!({"id": deleted.id, "notes": "grace was here"})),
+        ("upsertModel", json!({"entityName": "ada", "name": SECRET, "description": "grace was here"})),
+        ("upsertModel", json!({"entityName": "ada", "name": "new"})),
+        ("stopRun", id()),
+        ("updateRunState", json!({"id": run.id, "state": "failed"})),
+        ("archiveRun", id()),
+        ("unarchiveRun", id()),
+        ("deleteRun", id()),
+        ("restoreRun", json!({"id": deleted.id})),
+        ("createRunFiles", path.clone()),
+        ("markRunFilesUploaded", path),
+        ("deleteFiles", json!({"files": [file]})),
+    ];
+    let walked: BTreeSet<_> = mutations.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(walked, fields_of(&app.grace, "Mutation").await, "a new mutation needs a row above");
+    for (name, input) in mutations {
+        let refused = app.grace.refused(name, input.clone()).await;
+        assert_eq!((refused.status, refused.code.as_str()), (200, "NOT_FOUND"), "{name} {input}");
+        let nothing = input.to_string().replace("\"ada\"", "\"nobody\"").replace(&run.id, "UnVuOjk5OQ==");
+        let nothing = nothing.replace(&deleted.id, "UnVuOjk5OQ==").replace(&text(&file), "RmlsZTo5OTk=");
+        let missing = app.grace.refused(name, serde_json::from_str(&nothing).unwrap()).await;
+        let shape = |message: &str| message.split(':').next().unwrap().to_owned();
+        assert_eq!((missing.code, shape(&missing.message)), (refused.code, shape(&refused.message)), "{name}");
+    }
+    assert_eq!(run.snapshot().await, before);
+    assert_eq!(counts(app, &tables).await, rows);
+    assert_eq!(app.ada.trash().await, ["deleted"]);
+});
+
+async fn counts(app: &TestApp, tables: &[&str]) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for table in tables {
+        rows.push(app.rows(table).await);
+    }
+    rows
+}
+
+/// Every address of the router, as a request for ada's things.
+const ROUTES: [(&str, Method, &str, u16); 8] = [
+    ("/graphql", Method::GET, "/graphql?query=%7Bproject(entityName:%22ada%22,name:%22sesame%22)%7Bname%7D%7D", 200),
+    ("/files/{entity}/{project}/{run}/file_stream", Method::POST, "/files/ada/sesame/r/file_stream", 404),
+    ("/files/{entity}/{project}/{run}/{*name}", Method::GET, "/files/ada/sesame/r/sesame.txt", 404),
+    ("/objects/{token}", Method::GET, "/objects/AAAA", 403),
+    ("/healthz", Method::GET, "/healthz", 200),
+    ("/ready", Method::GET, "/ready", 200),
+    ("/metrics", Method::GET, "/metrics", 200),
+    ("/objects/{token}", Method::PUT, "/objects/AAAA", 403),
+];
+
+backend_test!(no_address_gives_out_or_takes_what_belongs_to_another, |app| {
+    let run = adas_run(app, "r").await;
+    let before = run.snapshot().await;
+    let router = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src/router.rs");
+    let source = std::fs::read_to_string(router).unwrap();
+    let declared: BTreeSet<_> = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(declared, ROUTES.iter().map(|(route, ..)| *route).collect(), "a new route needs a row above");
+    for (_, method, path, status) in ROUTES {
+        let body = json!({"files": {HISTORY: {"offset": 0, "content": ["{}"]}}, "complete": true}).to_string();
+        let foreign = app.grace.send(app.grace.request(method.clone(), path).body(body.clone().into()).unwrap()).await;
+        assert_eq!(foreign.status, status, "{method} {path}");
+        let shown = String::from_utf8_lossy(&foreign.body).replace(&format!("ada/{SECRET}/r"), "");
+        assert!(!shown.contains(SECRET), "{path}: {shown}");
+        let missing = app.grace.send(app.grace.request(method, &path.replace("ada", "nobody")).body(body.into()).unwrap());
+        assert_eq!(missing.await.status, status);
+    }
+    assert_eq!(run.snapshot().await, before);
+});
+
+backend_test!(without_a_key_nothing_is_answered, |app| {
+    adas_run(app, "r").await;
+    for (_, method, path, status) in ROUTES {
+        let answer = app.grace.fetch(method, &format!("http://test.local{path}"), Body::empty()).await;
+        let open = path.starts_with("/objects") || !(path.starts_with("/graphql") || path.starts_with("/files"));
+        assert_eq!(answer.status, if open { status } else { 401 }, "{path}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains(SECRET));
+    }
+});
+
+backend_test!(two_users_may_use_the_same_names, |app| {
+    let hers = adas_run(app, "r").await;
+    let before = hers.snapshot().await;
+    let own = app.grace.run(SECRET, "r").await;
+    assert_ne!(own.id, hers.id);
+    own.upload("a", "grace's").await;
+    own.delete().await;
+    assert_eq!(hers.snapshot().await, before);
+    assert_eq!(app.grace.run_names(SECRET, json!({})).await, Vec::<String>::new());
+    assert_eq!(app.ada.run_names(SECRET, json!({})).await, ["r"]);
+    assert_eq!(own.show("id").await, Value::Null);
+});
