@@ -24,8 +24,12 @@ pub(crate) struct Options {
     /// The server; the one built beside this program, unless set.
     #[arg(long, env = "COUNTERWEIGHT_BENCH_SERVER")]
     server: Option<PathBuf>,
-    /// A PostgreSQL database to measure on too, beside SQLite. What is written to it stays there.
-    #[arg(long, env = "COUNTERWEIGHT_BENCH_POSTGRES", value_name = "URL")]
+    #[arg(
+        long,
+        env = "COUNTERWEIGHT_BENCH_POSTGRES",
+        value_name = "URL",
+        help = "A PostgreSQL database to measure on too, beside SQLite. What is written to it stays there"
+    )]
     postgres: Option<String>,
     /// Where everything is stored while it is measured; this decides how long a commit takes.
     #[arg(long, default_value_os_t = std::env::temp_dir(), value_name = "FOLDER")]

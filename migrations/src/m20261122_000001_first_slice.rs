@@ -97,6 +97,7 @@ async fn accounts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(big_integer("entity_id"))
                 .col(text("name"))
                 .col(text_null("description"))
+                .col(text_null("repo"))
                 .col(big_integer("run_counter"))
                 .col(big_integer("created_at"))
                 .col(big_integer("updated_at"))

@@ -15,7 +15,8 @@ const SECRET: &str = "sesame";
 
 async fn adas_run(app: &TestApp, name: &str) -> TestRun {
     let config = json!({SECRET: {"value": SECRET}}).to_string();
-    let told = json!({"displayName": SECRET, "notes": SECRET, "tags": [SECRET], "config": config, "host": SECRET});
+    let told =
+        json!({"displayName": SECRET, "notes": SECRET, "tags": [SECRET], "config": config, "host": SECRET});
     let run = app.ada.run_with(SECRET, name, told).await;
     run.log(HISTORY, 0, &[json!({"_step": 0, SECRET: SECRET}).to_string()]).await;
     run.upload(&format!("{SECRET}.txt"), SECRET).await;
@@ -32,7 +33,8 @@ async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
 backend_test!(no_query_shows_what_belongs_to_another, |app| {
     let run = adas_run(app, "r").await;
     adas_run(app, "deleted").await.delete().await;
-    let project = "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
+    let project =
+        "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
     let queries = [
         ("viewer", "{ viewer { username teams { edges { node { name storageBytes } } } apiKeys { edges { node { name } } } } }".into()),
         ("serverInfo", "{ serverInfo { features { name } } }".into()),
@@ -53,10 +55,16 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         let unseen = ["serverInfo", "organization", "viewer"].contains(&name);
         assert!(unseen || hers.contains(SECRET) || hers.contains("deleted"), "{name} shows nothing: {hers}");
         let shown = seen.to_string();
-        assert!(!shown.contains(SECRET) && !shown.contains("deleted") && !shown.contains("ada"), "{name}: {shown}");
+        assert!(
+            !shown.contains(SECRET) && !shown.contains("deleted") && !shown.contains("ada"),
+            "{name}: {shown}"
+        );
     }
     // Without a name, the viewer's own is meant.
-    let own = app.grace.graphql("{ entity { name } trash { edges { cursor } } models { edges { cursor } } }", ()).await;
+    let own = app
+        .grace
+        .graphql("{ entity { name } trash { edges { cursor } } models { edges { cursor } } }", ())
+        .await;
     assert_eq!(own, json!({"entity": {"name": "grace"}, "trash": {"edges": []}, "models": {"edges": []}}));
     drop(run);
 });
@@ -73,7 +81,10 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
     let id = || json!({"id": run.id});
     let path = json!({"entityName": "ada", "projectName": SECRET, "runName": "r", "files": ["x"]});
     let mutations = [
-        ("upsertBucket", json!({"entityName": "ada", "modelName": SECRET, "name": "r", "notes": "grace was here"})),
+        (
+            "upsertBucket",
+            json!({"entityName": "ada", "modelName": SECRET, "name": "r", "notes": "grace was here"}),
+        ),
         ("upsertBucket", json!({"id": run.id, "notes": "grace was here"})),
         ("upsertBucket", json!({"id": deleted.id, "notes": "grace was here"})),
         ("upsertModel", json!({"entityName": "ada", "name": SECRET, "description": "grace was here"})),
@@ -97,7 +108,11 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
         let nothing = nothing.replace(&deleted.id, "UnVuOjk5OQ==").replace(&text(&file), "RmlsZTo5OTk=");
         let missing = app.grace.refused(name, serde_json::from_str(&nothing).unwrap()).await;
         let shape = |message: &str| message.split(':').next().unwrap().to_owned();
-        assert_eq!((missing.code, shape(&missing.message)), (refused.code, shape(&refused.message)), "{name}");
+        assert_eq!(
+            (missing.code, shape(&missing.message)),
+            (refused.code, shape(&refused.message)),
+            "{name}"
+        );
     }
     assert_eq!(run.snapshot().await, before);
     assert_eq!(counts(app, &tables).await, rows);
@@ -114,7 +129,12 @@ async fn counts(app: &TestApp, tables: &[&str]) -> Vec<i64> {
 
 /// Every address of the router, as a request for ada's things.
 const ROUTES: [(&str, Method, &str, u16); 8] = [
-    ("/graphql", Method::GET, "/graphql?query=%7Bproject(entityName:%22ada%22,name:%22sesame%22)%7Bname%7D%7D", 200),
+    (
+        "/graphql",
+        Method::GET,
+        "/graphql?query=%7Bproject(entityName:%22ada%22,name:%22sesame%22)%7Bname%7D%7D",
+        200,
+    ),
     ("/files/{entity}/{project}/{run}/file_stream", Method::POST, "/files/ada/sesame/r/file_stream", 404),
     ("/files/{entity}/{project}/{run}/{*name}", Method::GET, "/files/ada/sesame/r/sesame.txt", 404),
     ("/objects/{token}", Method::GET, "/objects/AAAA", 403),
@@ -129,15 +149,20 @@ backend_test!(no_address_gives_out_or_takes_what_belongs_to_another, |app| {
     let before = run.snapshot().await;
     let router = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src/router.rs");
     let source = std::fs::read_to_string(router).unwrap();
-    let declared: BTreeSet<_> = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let declared: BTreeSet<_> =
+        source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(declared, ROUTES.iter().map(|(route, ..)| *route).collect(), "a new route needs a row above");
     for (_, method, path, status) in ROUTES {
-        let body = json!({"files": {HISTORY: {"offset": 0, "content": ["{}"]}}, "complete": true}).to_string();
-        let foreign = app.grace.send(app.grace.request(method.clone(), path).body(body.clone().into()).unwrap()).await;
+        let body =
+            json!({"files": {HISTORY: {"offset": 0, "content": ["{}"]}}, "complete": true}).to_string();
+        let foreign =
+            app.grace.send(app.grace.request(method.clone(), path).body(body.clone().into()).unwrap()).await;
         assert_eq!(foreign.status, status, "{method} {path}");
         let shown = String::from_utf8_lossy(&foreign.body).replace(&format!("ada/{SECRET}/r"), "");
         assert!(!shown.contains(SECRET), "{path}: {shown}");
-        let missing = app.grace.send(app.grace.request(method, &path.replace("ada", "nobody")).body(body.into()).unwrap());
+        let missing = app
+            .grace
+            .send(app.grace.request(method, &path.replace("ada", "nobody")).body(body.into()).unwrap());
         assert_eq!(missing.await.status, status);
     }
     assert_eq!(run.snapshot().await, before);
@@ -147,7 +172,8 @@ backend_test!(without_a_key_nothing_is_answered, |app| {
     adas_run(app, "r").await;
     for (_, method, path, status) in ROUTES {
         let answer = app.grace.fetch(method, &format!("http://test.local{path}"), Body::empty()).await;
-        let open = path.starts_with("/objects") || !(path.starts_with("/graphql") || path.starts_with("/files"));
+        let open =
+            path.starts_with("/objects") || !(path.starts_with("/graphql") || path.starts_with("/files"));
         assert_eq!(answer.status, if open { status } else { 401 }, "{path}");
         assert!(!String::from_utf8_lossy(&answer.body).contains(SECRET));
     }

@@ -86,7 +86,9 @@ fn what_says_that_it_is_pure_is_pure() {
         if !header.iter().any(|line| line.ends_with(" Pure.")) {
             continue;
         }
-        for forbidden in ["async fn", "async move", ".await", "ConnectionTrait", "connection()", "impl Source", "WriteTx"] {
+        for forbidden in
+            ["async fn", "async move", ".await", "ConnectionTrait", "connection()", "impl Source", "WriteTx"]
+        {
             assert!(!text.contains(forbidden), "{} has {forbidden:?}", path.display());
         }
         pure.push(path);
@@ -122,7 +124,9 @@ fn declared(file: &Path) -> Vec<PathBuf> {
             continue;
         }
         let module = line.strip_suffix(';').and_then(|line| line.split_once("mod "));
-        if let Some((visibility, name)) = module.filter(|(before, _)| before.is_empty() || before.starts_with("pub")) {
+        if let Some((visibility, name)) =
+            module.filter(|(before, _)| before.is_empty() || before.starts_with("pub"))
+        {
             assert!(!visibility.contains("//"));
             let flat = inner.join(format!("{name}.rs"));
             let nested = inner.join(name).join("mod.rs");

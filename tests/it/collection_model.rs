@@ -22,13 +22,28 @@ const NAMES: [&str; 2] = ["a", "b"];
 #[derive(Clone, Debug)]
 enum Step {
     /// Also replaces; `fault` is the call to the store that fails.
-    Upload { run: usize, name: usize, fault: Option<u64> },
-    DeleteFile { run: usize, name: usize },
-    DeleteRun { run: usize },
-    Restore { run: usize },
-    Tick { hours: u64 },
+    Upload {
+        run: usize,
+        name: usize,
+        fault: Option<u64>,
+    },
+    DeleteFile {
+        run: usize,
+        name: usize,
+    },
+    DeleteRun {
+        run: usize,
+    },
+    Restore {
+        run: usize,
+    },
+    Tick {
+        hours: u64,
+    },
     /// `fault` is the call to the store that fails.
-    Work { fault: Option<u64> },
+    Work {
+        fault: Option<u64>,
+    },
     /// The server dies between the bytes and their row.
     DieWhileUploading,
     /// The worker dies between the removal of bytes and of their rows.
@@ -165,7 +180,10 @@ impl<'a> World<'a> {
                 continue;
             }
             let names = expected.run.file_names("").await;
-            prop_assert_eq!(&names, &expected.files.keys().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+            prop_assert_eq!(
+                &names,
+                &expected.files.keys().map(|name| (*name).to_owned()).collect::<Vec<_>>()
+            );
             for (name, content) in &expected.files {
                 let read = expected.run.download(name).await;
                 prop_assert_eq!((read.status, read.body.as_ref()), (200, content.as_bytes()));

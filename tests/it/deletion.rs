@@ -146,7 +146,8 @@ backend_test!(after_the_deadline_nothing_is_restored, |app| {
 
 backend_test!(a_deletion_is_recorded_once, |app| {
     let run = full_run(app, "r").await;
-    let input = json!({"id": run.id, "reason": "too large", "deleteArtifacts": false, "clientMutationId": "m"});
+    let input =
+        json!({"id": run.id, "reason": "too large", "deleteArtifacts": false, "clientMutationId": "m"});
     const FIELDS: &str = "clientMutationId deletion { id runId state reason requestedAt purgeAfter endedAt fileCount fileBytes }";
     let first = app.ada.mutate("deleteRun", input.clone(), FIELDS).await;
     app.advance(SECOND);
@@ -160,9 +161,15 @@ backend_test!(a_deletion_is_recorded_once, |app| {
     );
     run.change("restoreRun").await;
     assert_ne!(run.delete().await, text(id), "another deletion");
-    assert_eq!(app.texts("SELECT state FROM deletion ORDER BY requested_at, state DESC").await, ["restored", "pending"]);
+    assert_eq!(
+        app.texts("SELECT state FROM deletion ORDER BY requested_at, state DESC").await,
+        ["restored", "pending"]
+    );
     app.wait(TRASH).await;
-    assert_eq!(app.texts("SELECT state FROM deletion ORDER BY requested_at, state DESC").await, ["restored", "purged"]);
+    assert_eq!(
+        app.texts("SELECT state FROM deletion ORDER BY requested_at, state DESC").await,
+        ["restored", "purged"]
+    );
 });
 
 backend_test!(a_purged_run_leaves_only_its_tombstone, |app| {
@@ -173,11 +180,14 @@ backend_test!(a_purged_run_leaves_only_its_tombstone, |app| {
     app.wait(TRASH).await;
     app.collect().await;
     assert_eq!((kept.snapshot().await, app.rows("run_value").await, app.rows("history_chunk").await), before);
-    for (table, rows) in [("run", 2), ("run_document", 1), ("history_stream", 3), ("run_file", 2), ("blob", 2)] {
+    for (table, rows) in
+        [("run", 2), ("run_document", 1), ("history_stream", 3), ("run_file", 2), ("blob", 2)]
+    {
         assert_eq!(app.rows(table).await, rows, "{table}");
     }
     assert_eq!(app.objects().await.len(), 2);
-    let words = "SELECT COALESCE(notes, '') || display_name || tags || COALESCE(host, '') FROM run WHERE name = 'r'";
+    let words =
+        "SELECT COALESCE(notes, '') || display_name || tags || COALESCE(host, '') FROM run WHERE name = 'r'";
     assert_eq!(app.texts(words).await, ["[]"]);
     assert_eq!(run.upsert_refused().await.code, "RUN_DELETED");
     assert_eq!(run.stream(&json!({})).await.outcome(), (410, "RUN_DELETED".into()));

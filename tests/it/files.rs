@@ -121,7 +121,8 @@ backend_test!(names_that_lead_outside_are_refused, |app| {
         let stub = run
             .refusal(&format!("files(names: [{}]) {{ edges {{ node {{ uploadUrl }} }} }}", json!(bad)))
             .await;
-        assert_eq!(stub.code, "FILE_NAME_INVALID", "{bad:?}");
+        // PostgreSQL does not even look for a name with a NUL.
+        assert!(["FILE_NAME_INVALID", "TEXT_INVALID"].contains(&stub.code.as_str()), "{bad:?}: {stub:?}");
     }
     assert_eq!(app.objects().await, Vec::<String>::new());
 });

@@ -25,7 +25,10 @@ backend_test!(what_the_schema_does_not_know_of_an_input_is_ignored, |app| {
         "variables": {"input": {"name": "r", "modelName": "demo", "fromTheFuture": {"a": [1]}}},
     });
     let unknown_argument = app.ada.post_graphql(&body).await.json();
-    assert!(unknown_argument["errors"][0]["message"].as_str().unwrap().contains("argument"), "{unknown_argument}");
+    assert!(
+        unknown_argument["errors"][0]["message"].as_str().unwrap().contains("argument"),
+        "{unknown_argument}"
+    );
     let body = json!({
         "query": "mutation U($input: UpsertBucketInput!) { upsertBucket(input: $input) { bucket { name } } }",
         "variables": {"input": {"name": "r", "modelName": "demo", "fromTheFuture": {"a": [1]}}, "undeclared": 3},
@@ -38,7 +41,10 @@ backend_test!(what_the_schema_does_not_know_of_an_input_is_ignored, |app| {
 
 backend_test!(an_unknown_field_is_told_in_the_clients_words, |app| {
     let refusal = app.ada.refusal("{ serverInfo { featureFlags } }", ()).await;
-    assert!(refusal.message.starts_with(r#"Cannot query field "featureFlags" on type "ServerInfo"."#), "{refusal:?}");
+    assert!(
+        refusal.message.starts_with(r#"Cannot query field "featureFlags" on type "ServerInfo"."#),
+        "{refusal:?}"
+    );
     assert_eq!(refusal.status, 200);
     let refusal = app.ada.refusal("{ nothing }", ()).await;
     assert!(refusal.message.starts_with(r#"Cannot query field "nothing" on type "Query"."#), "{refusal:?}");
@@ -56,7 +62,9 @@ backend_test!(a_bad_filter_is_refused_with_its_place, |app| {
     ] {
         for field in ["runs", "runCount"] {
             let query = match field {
-                "runs" => "query($f: JSONString) { project(name: \"demo\") { runs(filters: $f) { edges { cursor } } } }",
+                "runs" => {
+                    "query($f: JSONString) { project(name: \"demo\") { runs(filters: $f) { edges { cursor } } } }"
+                }
                 _ => "query($f: JSONString) { project(name: \"demo\") { runCount(filters: $f) } }",
             };
             let refusal = app.ada.refusal(query, json!({"f": filter.to_string()})).await;
@@ -81,15 +89,21 @@ backend_test!(a_cursor_is_good_in_its_own_list_only, |app| {
         assert_eq!(code(app, &other).await, "CURSOR_INVALID", "{other}");
     }
     let files = app.ada.run("demo", "r0").await;
-    let models = text(&app.ada.graphql("{ models { edges { cursor } } }", ()).await["models"]["edges"][0]["cursor"]);
+    let models =
+        text(&app.ada.graphql("{ models { edges { cursor } } }", ()).await["models"]["edges"][0]["cursor"]);
     for garbage in [models.as_str(), "x", "!!", "AAAA", "e30", &"A".repeat(10_000)] {
         assert_eq!(code(app, &format!("after: {}", json!(garbage))).await, "CURSOR_INVALID", "{garbage:.20}");
-        for list in [format!("files(after: {}) {{ edges {{ cursor }} }}", json!(garbage)),
-                     format!("logLines(first: 1, after: {}) {{ edges {{ node {{ line }} }} }}", json!(garbage))] {
+        for list in [
+            format!("files(after: {}) {{ edges {{ cursor }} }}", json!(garbage)),
+            format!("logLines(first: 1, after: {}) {{ edges {{ node {{ line }} }} }}", json!(garbage)),
+        ] {
             assert_eq!(files.refusal(&list).await.code, "CURSOR_INVALID", "{list:.40}");
         }
     }
-    let trash = app.ada.refusal("query($c: String) { trash(after: $c) { edges { cursor } } }", json!({"c": cursor})).await;
+    let trash = app
+        .ada
+        .refusal("query($c: String) { trash(after: $c) { edges { cursor } } }", json!({"c": cursor}))
+        .await;
     assert_eq!(trash.code, "CURSOR_INVALID");
     app.ada.run("other", "r").await;
     let query = "query($c: String) { project(name: \"other\") { runs(after: $c) { edges { cursor } } } }";
@@ -153,12 +167,15 @@ backend_test!(a_nul_in_any_text_is_never_a_fault_of_the_server, |app| {
         let answer = app.ada.post_graphql(&json!({"query": query, "variables": {"t": "a\u{0}b"}})).await;
         assert_eq!(answer.status, 200, "{query}: {}", answer.json());
     }
-    let filter = json!({"config.a": "\u{0}", "name": {"$in": ["\u{0}"]}, "tags": {"$regex": "\u{0}"}, "\u{0}": 1});
+    let filter =
+        json!({"config.a": "\u{0}", "name": {"$in": ["\u{0}"]}, "tags": {"$regex": "\u{0}"}, "\u{0}": 1});
     app.ada.run_names("demo", filter).await;
     let document = json!({"a\u{0}": {"value": "\u{0}"}}).to_string();
     app.ada.run_with("demo", "r", json!({"config": document, "summaryMetrics": document})).await;
     assert_eq!(run.field("config").await, document);
-    for path in ["/files/ada/demo/r/%00", "/files/ada/demo/%00/x", "/files/ada/%00/r/x", "/files/%00/demo/r/x"] {
+    for path in
+        ["/files/ada/demo/r/%00", "/files/ada/demo/%00/x", "/files/ada/%00/r/x", "/files/%00/demo/r/x"]
+    {
         let status = app.ada.get(path).await.status;
         assert!((400..500).contains(&status), "{path}: {status}");
     }

@@ -104,16 +104,20 @@ async fn check_one(app: &TestApp, case: usize, writes: &[Write]) -> Result<(), T
         }
     }
     let read = run
-        .show("history(samples: 100000) events(samples: 100000) historyLineCount eventsLineCount logLineCount \
-               logLines(first: 1000) { edges { node { line number } } }")
+        .show(
+            "history(samples: 100000) events(samples: 100000) historyLineCount eventsLineCount logLineCount \
+               logLines(first: 1000) { edges { node { line number } } }",
+        )
         .await;
     prop_assert_eq!(texts(&read["history"]), model.whole(0));
     prop_assert_eq!(texts(&read["events"]), model.whole(1));
-    let console: Vec<_> = read["logLines"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]).collect();
+    let console: Vec<_> =
+        read["logLines"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]).collect();
     let printed: Vec<_> = console.iter().map(|node| node["line"].as_str().unwrap().to_owned()).collect();
     let first_thousand = |lines: Vec<String>| lines.into_iter().take(1000).collect::<Vec<_>>();
     prop_assert_eq!(printed, first_thousand(model.whole(2)));
-    let counts = ["historyLineCount", "eventsLineCount", "logLineCount"].map(|field| read[field].as_i64().unwrap());
+    let counts =
+        ["historyLineCount", "eventsLineCount", "logLineCount"].map(|field| read[field].as_i64().unwrap());
     prop_assert_eq!(counts, [0, 1, 2].map(|stream| model.count(stream)));
     Ok(())
 }

@@ -57,7 +57,11 @@ backend_test!(documents_with_too_many_tokens_are_refused, |app| {
 });
 
 backend_test!(a_deeply_nested_document_does_not_break_the_server, |app| {
-    for text in ["{a".repeat(2_000), format!("{{ a(b: {}) }}", "[".repeat(4_000)), "{ ...f } fragment f on Query { ...f }".into()] {
+    for text in [
+        "{a".repeat(2_000),
+        format!("{{ a(b: {}) }}", "[".repeat(4_000)),
+        "{ ...f } fragment f on Query { ...f }".into(),
+    ] {
         let answer = app.ada.post_graphql(&json!({"query": text})).await;
         assert!(answer.json()["errors"][0]["message"].is_string());
     }
@@ -90,6 +94,7 @@ backend_test!(a_mutation_is_not_made_by_get, |app| {
     assert_eq!(app.rows("project").await, 0);
     let query = app.ada.get("/graphql?query=%7Bviewer%7Busername%7D%7D").await;
     assert_eq!(query.json(), json!({"data": {"viewer": {"username": "ada"}}}));
-    let wrong_method = app.ada.send(app.ada.request(Method::DELETE, "/graphql").body("".into()).unwrap()).await;
+    let wrong_method =
+        app.ada.send(app.ada.request(Method::DELETE, "/graphql").body("".into()).unwrap()).await;
     assert_eq!(wrong_method.status, 405);
 });

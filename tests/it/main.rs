@@ -1,13 +1,17 @@
 //! What the server does, seen from outside: the real router, a real database (`SQLite` and `PostgreSQL`), a clock that
 //! stands still until it is moved.
 
+mod access;
+mod architecture;
 mod collection;
 mod collection_model;
 mod deletion;
 mod file_stream;
 mod files;
+mod graphql_http;
 mod history;
 mod ingest_model;
+mod limits;
 mod run_states;
 mod runs;
 mod schema;

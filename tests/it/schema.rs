@@ -9,7 +9,10 @@ fn schema_graphql_is_what_the_program_prints() {
     let printed = counterweight_graphql::sdl();
     let differs = committed.trim().lines().zip(printed.trim().lines()).enumerate().find(|(_, (a, b))| a != b);
     if let Some((number, (committed, printed))) = differs {
-        panic!("schema.graphql:{}: {committed:?}, the program prints {printed:?}; run `make schema`", number + 1);
+        panic!(
+            "schema.graphql:{}: {committed:?}, the program prints {printed:?}; run `make schema`",
+            number + 1
+        );
     }
     assert_eq!(committed.trim(), printed.trim(), "run `make schema`");
 }

@@ -52,7 +52,8 @@ async fn page(app: &TestApp, first: usize, filters: &str) -> usize {
 
 backend_test!(a_page_of_fifty_runs_takes_as_many_statements_as_one_of_five, |app| {
     for n in 0..50 {
-        let run = app.ada.run_with("demo", &format!("r{n}"), json!({"config": r#"{"lr":{"value":1}}"#})).await;
+        let run =
+            app.ada.run_with("demo", &format!("r{n}"), json!({"config": r#"{"lr":{"value":1}}"#})).await;
         run.log(HISTORY, 0, &[r#"{"_step":0}"#]).await;
         run.log(SUMMARY, 0, &[format!(r#"{{"loss":{n}}}"#)]).await;
         for name in ["a", "b", "c", "d"] {

@@ -1,5 +1,7 @@
 //! What a request carries to its resolvers.
 
+use std::time::Duration;
+
 use async_graphql::Context;
 use async_graphql::dataloader::DataLoader;
 
@@ -8,6 +10,7 @@ use counterweight_domain::deletion::Retention;
 use counterweight_domain::{Db, Error};
 use counterweight_storage::BlobStore;
 
+use crate::batches::Batches;
 use crate::error::{OrGraphql, Result};
 use crate::links::Links;
 use crate::loaders::Loader;
@@ -22,20 +25,18 @@ pub struct RequestContext {
     pub(crate) retention: Retention,
     /// Made per request, or answers for one caller would reach another.
     pub(crate) loader: DataLoader<Loader>,
+    pub(crate) batches: Batches,
 }
 
 impl RequestContext {
     /// The context of one request of `caller`.
     pub fn new(db: Db, blobs: BlobStore, caller: Caller, links: Links, retention: Retention) -> Self {
         let loader = Loader { db: db.clone(), caller: caller.clone() };
-        let loader = DataLoader::new(loader, spawn);
-        Self { db, blobs, caller, links, retention, loader }
+        let batches = Batches::default();
+        let begin = batches.clone();
+        let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
+        Self { db, blobs, caller, links, retention, loader, batches }
     }
-}
-
-/// A batch belongs to its request and ends with it.
-fn spawn(batch: impl Future<Output = ()> + Send + 'static) {
-    drop(tokio::spawn(batch));
 }
 
 /// Shortcut for resolvers.

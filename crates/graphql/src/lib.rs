@@ -3,6 +3,7 @@
 #![expect(clippy::used_underscore_binding, reason = "arguments that the client sends and nothing needs")]
 #![expect(clippy::unused_async, reason = "resolvers are asynchronous, also those that wait for nothing")]
 
+mod batches;
 mod connection;
 mod context;
 mod error;

@@ -2,6 +2,7 @@
 
 use async_graphql::{EmptySubscription, SchemaBuilder};
 
+use crate::batches::RunBatches;
 use crate::limits::Limits;
 use crate::mutation::Mutation;
 use crate::query::Query;
@@ -20,7 +21,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
 
 /// The schema with its limits. A request needs a [`crate::RequestContext`] in its data.
 pub fn build() -> Schema {
-    builder().limit_depth(DEPTH).limit_complexity(COMPLEXITY).extension(Limits).finish()
+    builder().limit_depth(DEPTH).limit_complexity(COMPLEXITY).extension(Limits).extension(RunBatches).finish()
 }
 
 /// The schema as text.

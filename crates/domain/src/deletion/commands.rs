@@ -112,8 +112,11 @@ pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<bool
 }
 
 async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    let found = run::find_including_deleted(tx, caller, id).await?;
-    found.ok_or_else(|| Error::not_found("run", id.to_node_id()))
+    let missing = || Error::not_found("run", id.to_node_id());
+    run::find_including_deleted(tx, caller, id).await?.ok_or_else(missing)?;
+    // Held from here on: of two callers the second sees what the first did.
+    let held = run::load_for_update(tx, &[id]).await?.remove(&id);
+    held.filter(|run| run.lifecycle != Lifecycle::Purged).ok_or_else(missing)
 }
 
 async fn pending(tx: &WriteTx, id: RunId) -> Result<Option<Deletion>> {

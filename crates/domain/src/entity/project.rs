@@ -18,6 +18,8 @@ pub struct Model {
     pub name: String,
     /// As its owner wrote it.
     pub description: Option<String>,
+    /// Git remote.
+    pub repo: Option<String>,
     /// How many runs were ever created in it; numbers invented display names.
     pub run_counter: i64,
     /// When it was made.

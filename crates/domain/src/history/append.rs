@@ -96,7 +96,7 @@ impl<'a> Batch<'a> {
         if let Err(refused) = self.check(&append) {
             return Ok(Err(refused));
         }
-        for part in append.lines {
+        for part in append.lines.into_iter().filter(|part| part.line_count > 0) {
             self.write_lines(append.run_id, part).await?;
         }
         if let Some(summary) = append.summary {

@@ -55,19 +55,19 @@ pub(super) struct Chunk {
 impl Prepared {
     /// Checks `lines` and readies them for storing. CPU-bound, in proportion to their size.
     pub fn new(lines: Lines) -> Result<Self> {
-        let field = lines.stream.file_name();
-        let offset =
-            i64::try_from(lines.offset).ok().filter(|offset| *offset < i64::MAX / 2).ok_or_else(|| {
-                Error::invalid("OFFSET_INVALID", format!("files.{field}.offset"), "is not a line number")
-            })?;
+        let Lines { stream, offset, content } = lines;
+        let field = stream.file_name();
+        let offset = i64::try_from(offset).ok().filter(|offset| *offset < i64::MAX / 2).ok_or_else(|| {
+            Error::invalid("OFFSET_INVALID", format!("files.{field}.offset"), "is not a line number")
+        })?;
         let mut keys = Keys::default();
-        let mut steps = Vec::with_capacity(lines.content.len());
-        for (index, line) in lines.content.iter().enumerate() {
+        let mut steps = Vec::with_capacity(content.len());
+        for (index, line) in content.iter().enumerate() {
             let at = || format!("files.{field}.content[{index}]");
             if line.len() > LONGEST_LINE {
                 return Err(Error::invalid("LINE_TOO_LONG", at(), format!("at most {LONGEST_LINE} bytes")));
             }
-            if lines.stream == Stream::Console {
+            if stream == Stream::Console {
                 steps.push(None);
                 continue;
             }
@@ -79,15 +79,15 @@ impl Prepared {
             steps.push(step);
         }
         Ok(Self {
-            stream: lines.stream,
+            stream,
             offset,
-            line_count: count(lines.content.len()),
+            line_count: count(content.len()),
             last_step: steps.iter().copied().flatten().max(),
-            system_metrics: match lines.content.last() {
-                Some(line) if lines.stream == Stream::Events => Some(Document::summary(line.clone())?),
+            system_metrics: match content.last() {
+                Some(line) if stream == Stream::Events => Some(Document::summary(line.clone())?),
                 _ => None,
             },
-            chunks: split(offset, &lines.content, &steps)?,
+            chunks: split(offset, &content, &steps)?,
             keys,
         })
     }

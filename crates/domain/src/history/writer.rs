@@ -60,7 +60,8 @@ impl Writer {
 async fn run(db: Db, mut receiver: mpsc::Receiver<Request>) {
     let mut waiting = Vec::with_capacity(LARGEST_BATCH);
     while receiver.recv_many(&mut waiting, LARGEST_BATCH).await > 0 {
-        metrics::histogram!("counterweight_ingest_batch_requests").record(waiting.len() as f64);
+        let size = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        metrics::histogram!("counterweight_ingest_batch_requests").record(size);
         commit_and_answer(&db, std::mem::take(&mut waiting)).await;
     }
 }

@@ -32,6 +32,8 @@ pub struct Project {
     pub name: String,
     /// As its owner wrote it.
     pub description: Option<String>,
+    /// Git remote.
+    pub repo: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -120,6 +122,7 @@ pub async fn ensure(
         entity_id: Set(owner.id),
         name: Set(name.to_owned()),
         description: Set(None),
+        repo: Set(None),
         run_counter: Set(0),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
@@ -134,18 +137,30 @@ pub async fn ensure(
     Ok((project, inserted == 1))
 }
 
+/// Words about a project. `None` keeps what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// As its owner wrote it.
+    pub description: Option<String>,
+    /// Git remote.
+    pub repo: Option<String>,
+}
+
 /// Changes what is given, keeps the rest.
-pub async fn describe(tx: &WriteTx, project: &mut Project, description: Option<String>) -> Result<()> {
-    let Some(description) = description else { return Ok(()) };
+pub async fn describe(tx: &WriteTx, project: Project, words: Description) -> Result<Project> {
+    if words.description.is_none() && words.repo.is_none() {
+        return Ok(project);
+    }
     let row = entity::project::Entity::find_by_id(project.id).one(tx.connection()).await?;
-    let row = row.ok_or_else(|| Error::not_found("project", &project.name))?;
-    let mut row = row.into_active_model();
-    row.description = Set(Some(description.clone()));
+    let mut row = row.ok_or_else(|| Error::not_found("project", &project.name))?.into_active_model();
+    for (column, text) in [(&mut row.description, words.description), (&mut row.repo, words.repo)] {
+        if text.is_some() {
+            *column = Set(text);
+        }
+    }
     row.updated_at = Set(tx.now());
-    row.update(tx.connection()).await?;
-    project.description = Some(description);
-    project.updated_at = tx.now();
-    Ok(())
+    let row = row.update(tx.connection()).await?;
+    Ok(Project { description: row.description, repo: row.repo, updated_at: row.updated_at, ..project })
 }
 
 /// The next number of a run in this project.

@@ -3,8 +3,9 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::WriteTx;
 use counterweight_domain::id::ProjectId;
-use counterweight_domain::{WriteTx, project};
+use counterweight_domain::project::{self, Description};
 
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
@@ -24,6 +25,8 @@ struct UpsertModelInput {
     entity_name: Option<String>,
     /// Replaces the description; none keeps it.
     description: Option<String>,
+    /// Replaces the Git remote; none keeps it.
+    repo: Option<String>,
     /// Returned as it is.
     client_mutation_id: Option<String>,
 }
@@ -58,14 +61,15 @@ impl ProjectMutation {
     ) -> Result<Option<UpsertModelPayload>> {
         let request = ctx.request()?;
         let tx = request.db.begin_write().await.or_graphql()?;
-        let (mut found, inserted) = match input.id.as_deref().filter(|id| !id.is_empty()) {
+        let (found, inserted) = match input.id.as_deref().filter(|id| !id.is_empty()) {
             Some(id) => (by_id(request, &tx, id).await.or_graphql()?, false),
             None => {
                 let owner = input.entity_name.as_deref();
                 project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
             }
         };
-        project::describe(&tx, &mut found, input.description).await.or_graphql()?;
+        let words = Description { description: input.description, repo: input.repo };
+        let found = project::describe(&tx, found, words).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(UpsertModelPayload {
             project: Some(Project(found.clone())),

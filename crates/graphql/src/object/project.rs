@@ -148,9 +148,9 @@ impl Project {
         false
     }
 
-    /// A Git remote. It has none; its runs have.
+    /// Git remote.
     async fn repo(&self) -> Option<&str> {
-        None
+        self.0.repo.as_deref()
     }
 
     /// A container image. It has none.
