@@ -144,7 +144,8 @@ impl Kind {
             (_, None) => Command::new(this.with_file_name("counterweight")),
         };
         // Settings of whoever runs this must not change what is measured.
-        command.env_clear().env("COUNTERWEIGHT_ADMIN_API_KEY", API_KEY).current_dir(folder);
+        command.env_clear().env("COUNTERWEIGHT_ADMIN_API_KEY", API_KEY).env("COUNTERWEIGHT_LOG", "warn");
+        command.current_dir(folder);
         match self {
             Self::Bare => command.arg("bare").arg(folder.join("bodies")),
             _ => command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder),

@@ -74,6 +74,7 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
     let deleted = adas_run(app, "deleted").await;
     let file = run.file(&format!("{SECRET}.txt"), "id").await["id"].take();
     deleted.delete().await;
+    let project = run.field("project { id }").await["id"].take();
     let before = run.snapshot().await;
     let tables = ["project", "run", "run_file", "run_value", "deletion", "job", "blob"];
     let rows = counts(app, &tables).await;
@@ -89,6 +90,7 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
         ("upsertBucket", json!({"id": deleted.id, "notes": "grace was here"})),
         ("upsertModel", json!({"entityName": "ada", "name": SECRET, "description": "grace was here"})),
         ("upsertModel", json!({"entityName": "ada", "name": "new"})),
+        ("upsertModel", json!({"id": project, "description": "grace was here"})),
         ("stopRun", id()),
         ("updateRunState", json!({"id": run.id, "state": "failed"})),
         ("archiveRun", id()),
@@ -106,6 +108,7 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
         assert_eq!((refused.status, refused.code.as_str()), (200, "NOT_FOUND"), "{name} {input}");
         let nothing = input.to_string().replace("\"ada\"", "\"nobody\"").replace(&run.id, "UnVuOjk5OQ==");
         let nothing = nothing.replace(&deleted.id, "UnVuOjk5OQ==").replace(&text(&file), "RmlsZTo5OTk=");
+        let nothing = nothing.replace(&text(&project), "UHJvamVjdDo5OTk=");
         let missing = app.grace.refused(name, serde_json::from_str(&nothing).unwrap()).await;
         let shape = |message: &str| message.split(':').next().unwrap().to_owned();
         assert_eq!(

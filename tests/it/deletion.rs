@@ -144,14 +144,16 @@ backend_test!(after_the_deadline_nothing_is_restored, |app| {
     assert_eq!(run.change_refused("restoreRun").await.code, "NOT_FOUND", "after it");
 });
 
+const RECORD: &str =
+    "clientMutationId deletion { id runId state reason requestedAt purgeAfter endedAt fileCount fileBytes }";
+
 backend_test!(a_deletion_is_recorded_once, |app| {
     let run = full_run(app, "r").await;
     let input =
         json!({"id": run.id, "reason": "too large", "deleteArtifacts": false, "clientMutationId": "m"});
-    const FIELDS: &str = "clientMutationId deletion { id runId state reason requestedAt purgeAfter endedAt fileCount fileBytes }";
-    let first = app.ada.mutate("deleteRun", input.clone(), FIELDS).await;
+    let first = app.ada.mutate("deleteRun", input.clone(), RECORD).await;
     app.advance(SECOND);
-    assert_eq!(app.ada.mutate("deleteRun", input, FIELDS).await, first);
+    assert_eq!(app.ada.mutate("deleteRun", input, RECORD).await, first);
     let id = &first["deletion"]["id"];
     assert_eq!(
         first,

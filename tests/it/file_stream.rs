@@ -34,7 +34,7 @@ backend_test!(lines_that_are_written_again_replace_the_old_ones, |app| {
     run.log(HISTORY, 0, &rows(0..6)).await;
     run.log(HISTORY, 2, &[r#"{"_step":2,"loss":"new"}"#]).await;
     let mut wanted = rows(0..6);
-    wanted[2] = r#"{"_step":2,"loss":"new"}"#.to_owned();
+    wanted[2] = r#"{"_step":2,"loss":"new"}"#.into();
     assert_eq!(run.history().await, wanted);
     assert_eq!(run.field("historyLineCount").await, 6);
 });
@@ -178,7 +178,7 @@ backend_test!(fields_that_nobody_knows_are_ignored, |app| {
 
 backend_test!(lines_of_a_run_that_is_not_there_are_refused, |app| {
     let mut run = app.ada.run("demo", "r").await;
-    run.name = "other".to_owned();
+    run.name = "other".into();
     assert_eq!(run.write(HISTORY, 0, &["{}"]).await.outcome(), (404, "NOT_FOUND".into()));
 });
 

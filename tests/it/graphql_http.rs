@@ -86,7 +86,7 @@ backend_test!(a_cursor_is_good_in_its_own_list_only, |app| {
     let second = page_of_runs(app, &after("")).await;
     assert_eq!(second["data"]["project"]["runs"]["edges"][0]["node"]["name"], "r1");
     for other in [after(r#", order: "-created_at""#), after(r#", filters: "{\"state\":\"running\"}""#)] {
-        assert_eq!(code(app, &other).await, "CURSOR_INVALID", "{other}");
+        assert_eq!(code(app, &other).await, "CURSOR_FOREIGN", "{other}");
     }
     let files = app.ada.run("demo", "r0").await;
     let models =
@@ -107,7 +107,7 @@ backend_test!(a_cursor_is_good_in_its_own_list_only, |app| {
     assert_eq!(trash.code, "CURSOR_INVALID");
     app.ada.run("other", "r").await;
     let query = "query($c: String) { project(name: \"other\") { runs(after: $c) { edges { cursor } } } }";
-    assert_eq!(app.ada.refusal(query, json!({"c": cursor})).await.code, "CURSOR_INVALID");
+    assert_eq!(app.ada.refusal(query, json!({"c": cursor})).await.code, "CURSOR_FOREIGN");
 });
 
 backend_test!(pages_visit_every_run_once_while_runs_come_and_go, |app| {

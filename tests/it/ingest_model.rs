@@ -54,9 +54,11 @@ impl Model {
     fn concrete(&self, write: &Write, salt: usize) -> BTreeMap<usize, (i64, Vec<String>)> {
         let part = |part: &Part| {
             let offset = (self.count(part.stream) - part.back).max(0);
-            let line = |(index, letter): (usize, &u8)| match STREAMS[part.stream] {
+            let line = |(index, letter): (usize, &u8)| {
+                match STREAMS[part.stream] {
                 CONSOLE => format!("line {letter} {salt}"),
-                _ => json!({"_step": offset + index as i64, "value": letter, "salt": salt % 3}).to_string(),
+                _ => json!({"_step": offset + i64::try_from(index).unwrap(), "value": letter, "salt": salt % 3}).to_string(),
+            }
             };
             (part.stream, (offset, part.lines.iter().enumerate().map(line).collect()))
         };

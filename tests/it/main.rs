@@ -1,6 +1,9 @@
 //! What the server does, seen from outside: the real router, a real database (`SQLite` and `PostgreSQL`), a clock that
 //! stands still until it is moved.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unchecked_time_subtraction, reason = "times of the tests, which do not run below zero")]
+
 mod access;
 mod architecture;
 mod collection;

@@ -75,12 +75,14 @@ backend_test!(a_url_of_another_server_is_refused, |app| {
     assert_eq!(put(app, &format!("{base}/{token}")).await, refused("URL_INVALID"));
 });
 
-backend_test!(a_url_to_a_deleted_run_takes_nothing, |app| {
+backend_test!(a_url_to_a_deleted_run_takes_and_gives_nothing, |app| {
     let run = app.ada.run("demo", "r").await;
-    let url = run.upload_url("a").await;
+    run.upload("a", "old").await;
+    let (upload, download) = (run.upload_url("a").await, direct_url(&run, "a").await);
     run.delete().await;
-    assert_eq!(put(app, &url).await, (410, "RUN_DELETED".into()));
-    assert_eq!(app.objects().await.len(), 0);
+    assert_eq!(put(app, &upload).await, (410, "RUN_DELETED".into()));
+    assert_eq!(get(app, &download).await.outcome(), (404, "NOT_FOUND".into()));
+    assert_eq!(app.objects().await.len(), 1);
 });
 
 backend_test!(a_url_names_the_address_that_the_client_called, |app| {

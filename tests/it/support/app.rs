@@ -51,10 +51,11 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    pub(crate) async fn start(backend: Backend) -> Self {
+    pub(crate) async fn start(backend: Backend, connections: u32) -> Self {
         let database = TestDatabase::create(backend).await;
         let clock = Arc::new(ManualClock::new(START));
-        let db = database.open(Env::new(clock.clone(), Arc::new(SeededRandom::new(1)))).await;
+        let env = Env::new(clock.clone(), Arc::new(SeededRandom::new(1)));
+        let db = database.open(connections, env).await;
         let blobs = BlobStore::new(Arc::new(InMemory::new()));
         let faults = Faults::default();
         let served = blobs.with_faults(&faults);

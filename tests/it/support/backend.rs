@@ -1,7 +1,6 @@
 //! A migrated database per test.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
 
 use counterweight_domain::{Db, Env};
 use sea_orm::{
@@ -12,7 +11,6 @@ use tempfile::TempDir;
 const POSTGRES: &str = "COUNTERWEIGHT_TEST_POSTGRES_URL";
 /// Held while the template is made; any number will do.
 const TEMPLATE_LOCK: i64 = 0x7465_6d70;
-const CONNECTIONS: u32 = 4;
 
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +51,8 @@ impl TestDatabase {
     }
 
     /// Opens it as the product does, with another clock and random source.
-    pub(crate) async fn open(&self, env: Env) -> Db {
-        Db::connect(&self.url, CONNECTIONS, env).await.unwrap()
+    pub(crate) async fn open(&self, connections: u32, env: Env) -> Db {
+        Db::connect(&self.url, connections, env).await.unwrap()
     }
 
     /// The rows that `sql` selects.
@@ -64,10 +62,6 @@ impl TestDatabase {
             Backend::Postgres => DbBackend::Postgres,
         };
         self.direct.query_all_raw(Statement::from_string(backend, sql)).await.unwrap()
-    }
-
-    pub(crate) async fn execute(&self, sql: &str) {
-        execute(&self.direct, sql).await;
     }
 
     /// Closes it; what passed leaves nothing behind.
@@ -96,7 +90,7 @@ fn database_url(server: &str, name: &str) -> String {
 
 /// The name of a migrated database to copy, made by the first test that needs it.
 async fn template(server: &str) -> String {
-    let name = format!("template_{:016x}", migrations_hash());
+    let name = format!("template_{:016x}", build());
     let admin = connect(server).await;
     let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
     let exists = || admin.query_one_raw(Statement::from_string(DbBackend::Postgres, exists.clone()));
@@ -116,20 +110,17 @@ async fn template(server: &str) -> String {
     name
 }
 
-/// Changed migrations need another template.
-fn migrations_hash() -> u64 {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/src");
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
+/// Names this build of the tests, and with it the migrations inside: another one makes its own template.
+fn build() -> u64 {
+    let program = std::env::current_exe().unwrap();
+    let file = program.metadata().unwrap();
     let mut hasher = DefaultHasher::new();
-    for file in files {
-        std::fs::read(file).unwrap().hash(&mut hasher);
-    }
+    (program, file.len(), file.modified().unwrap()).hash(&mut hasher);
     hasher.finish()
 }
 
 async fn migrate(url: &str) {
-    let db = Db::connect(url, CONNECTIONS, Env::system()).await.unwrap();
+    let db = Db::connect(url, 2, Env::system()).await.unwrap();
     counterweight_migrations::migrate(db.migration_connection()).await.unwrap();
     db.migration_connection().clone().close().await.unwrap();
 }

@@ -15,6 +15,9 @@ pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, tex
 /// object store must agree.
 macro_rules! backend_test {
     ($name:ident, |$app:ident| $body:block) => {
+        $crate::support::backend_test!($name, connections = 4, |$app| $body);
+    };
+    ($name:ident, connections = $connections:literal, |$app:ident| $body:block) => {
         async fn $name($app: &$crate::support::TestApp) $body
 
         mod $name {
@@ -31,7 +34,7 @@ macro_rules! backend_test {
             }
 
             async fn check(backend: Backend) {
-                let app = TestApp::start(backend).await;
+                let app = TestApp::start(backend, $connections).await;
                 Box::pin(super::$name(&app)).await;
                 app.finish().await;
             }

@@ -233,6 +233,7 @@ fn project() -> Project {
         entity_name: "ada".to_owned(),
         name: "demo".to_owned(),
         description: None,
+        repo: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }

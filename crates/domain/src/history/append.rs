@@ -10,7 +10,6 @@ use sea_orm::{
 
 use super::chunk::{self, CHUNK_LINES, Chunk, Lines, Prepared};
 use super::keys::Keys;
-use super::writer::Append;
 use super::{HistoryStream, Stream};
 use crate::db::{Source, WriteTx};
 use crate::entity::{history_chunk, history_stream, run as run_entity};
@@ -20,6 +19,23 @@ use crate::run::{self, Document, Run, RunState};
 
 /// Console lines may leave gaps (a terminal rewrites what it likes), but not to the end of the number line.
 const WIDEST_CONSOLE_GAP: i64 = 10_000_000;
+
+/// What one request of a run's writer says.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The run.
+    pub run_id: RunId,
+    /// `entity/project/run`, for messages.
+    pub path: String,
+    /// Lines of its streams.
+    pub lines: Vec<Prepared>,
+    /// The whole summary, where it changed.
+    pub summary: Option<Document>,
+    /// Whether its machine is about to be taken away.
+    pub preempting: bool,
+    /// Set on its last request.
+    pub ending: Option<Ending>,
+}
 
 /// The last request of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 
-use serde_json::Value;
 use zstd::bulk::Compressor;
 
 use super::Stream;
 use super::keys::Keys;
+use super::step::step_of;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::run::Document;
@@ -91,20 +91,6 @@ impl Prepared {
             keys,
         })
     }
-}
-
-/// The `_step` of a row.
-pub(super) fn step_of(row: &serde_json::Map<String, Value>) -> Option<i64> {
-    whole(row.get("_step")?)
-}
-
-/// A whole number, also when it was written as `15.0`.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
-pub(super) fn whole(number: &Value) -> Option<i64> {
-    number.as_i64().or_else(|| {
-        let float = number.as_f64()?;
-        (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64)
-    })
 }
 
 fn split(offset: i64, content: &[String], steps: &[Option<i64>]) -> Result<Vec<Chunk>> {
@@ -203,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_object_is_refused_with_its_place() {
-        for bad in ["[1]", "3", "{", "", "{\"a\":1}\n{\"b\":2}"] {
+        for bad in ["[1]", "3", "{", "", "{} {}", "{\"a\":1e999}", "{\"a\":1}\n{\"b\":2}"] {
             let error = Prepared::new(lines(Stream::History, &["{}", bad])).unwrap_err();
             assert_eq!(error.code(), "LINE_INVALID", "{bad:?}");
             assert!(error.to_string().contains("content[1]"), "{error}");

@@ -8,7 +8,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::chunk::whole;
+use super::step::whole;
 use crate::json;
 
 /// Keys beyond these are stored with their lines but not counted: a stream that makes up keys without end would

@@ -10,18 +10,19 @@ mod console;
 mod keys;
 mod queries;
 mod sample;
+mod step;
 mod writer;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
 pub(crate) use self::append::create_streams;
-pub use self::append::{Appended, Ending};
+pub use self::append::{Append, Appended, Ending};
 pub use self::chunk::{Lines, Prepared};
 pub use self::console::{LogLine, parse_line};
 pub use self::queries::{
     LinePage, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
 };
-pub use self::writer::{Append, Writer};
+pub use self::writer::Writer;
 pub use crate::entity::history_stream::Model as HistoryStream;
 
 /// A stream of numbered lines.

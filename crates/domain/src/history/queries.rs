@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Map, Value};
 
-use super::chunk::{self, CHUNK_LINES, step_of};
+use super::chunk::{self, CHUNK_LINES};
 use super::keys::Keys;
 use super::sample::Decimator;
+use super::step::step_of;
 use super::{HistoryStream, LogLine, Stream, console};
 use crate::db::Source;
 use crate::entity::history_chunk::{Column, Entity, Model};

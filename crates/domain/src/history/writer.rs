@@ -2,33 +2,14 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::{Appended, Batch, Ending};
-use super::chunk::Prepared;
+use super::append::{Append, Appended, Batch};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::id::RunId;
-use crate::run::Document;
 
 /// Appends in one transaction. While one batch commits, the next one gathers.
 const LARGEST_BATCH: usize = 256;
 const WAITING: usize = 1024;
-
-/// What one request of a run's writer says.
-#[derive(Clone, Debug)]
-pub struct Append {
-    /// The run.
-    pub run_id: RunId,
-    /// `entity/project/run`, for messages.
-    pub path: String,
-    /// Lines of its streams.
-    pub lines: Vec<Prepared>,
-    /// The whole summary, where it changed.
-    pub summary: Option<Document>,
-    /// Whether its machine is about to be taken away.
-    pub preempting: bool,
-    /// Set on its last request.
-    pub ending: Option<Ending>,
-}
 
 struct Request {
     append: Append,

@@ -61,12 +61,11 @@ impl ProjectMutation {
     ) -> Result<Option<UpsertModelPayload>> {
         let request = ctx.request()?;
         let tx = request.db.begin_write().await.or_graphql()?;
-        let (found, inserted) = match input.id.as_deref().filter(|id| !id.is_empty()) {
-            Some(id) => (by_id(request, &tx, id).await.or_graphql()?, false),
-            None => {
-                let owner = input.entity_name.as_deref();
-                project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
-            }
+        let (found, inserted) = if let Some(id) = input.id.as_deref().filter(|id| !id.is_empty()) {
+            (by_id(request, &tx, id).await.or_graphql()?, false)
+        } else {
+            let owner = input.entity_name.as_deref();
+            project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
         };
         let words = Description { description: input.description, repo: input.repo };
         let found = project::describe(&tx, found, words).await.or_graphql()?;

@@ -3,12 +3,13 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain as domain;
-use counterweight_domain::file::{self, FileName, Grant};
+use counterweight_domain::file::{self, FileName, FileQuery, Grant};
 use counterweight_domain::id::RunId;
 
-use crate::connection::PageInfo;
+use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
+use crate::loaders::{FileCount, FilePage};
 use crate::scalars::{DateTime, Int64};
 
 /// A file of a run; or only its name, when it was asked for by name and nothing was uploaded yet.
@@ -22,22 +23,68 @@ pub(crate) struct File {
 #[derive(SimpleObject)]
 pub(crate) struct FileConnection {
     /// One for each file.
-    pub(crate) edges: Vec<FileEdge>,
+    edges: Vec<FileEdge>,
     /// Where the page ends.
-    pub(crate) page_info: PageInfo,
+    page_info: PageInfo,
     /// How many files the run has.
-    pub(crate) total_count: Option<i32>,
+    total_count: Option<i32>,
     /// Headers to send with uploads, `Name:value`. None are needed.
-    pub(crate) upload_headers: Option<Vec<String>>,
+    upload_headers: Option<Vec<String>>,
 }
 
 /// A file in a list.
 #[derive(SimpleObject)]
-pub(crate) struct FileEdge {
+struct FileEdge {
     /// The file.
-    pub(crate) node: File,
+    node: File,
     /// Its place in the list.
-    pub(crate) cursor: String,
+    cursor: String,
+}
+
+impl FileConnection {
+    /// A page of a run's files. Of `names`, also those that have no file, on the last page.
+    pub(crate) async fn page(
+        ctx: &Context<'_>,
+        run: &domain::run::Run,
+        names: Vec<String>,
+        pattern: Option<String>,
+        after: Option<&str>,
+        first: Option<i32>,
+    ) -> Result<Self> {
+        let loader = &ctx.request()?.loader;
+        let wanted = connection::page_size(first)?;
+        let after: Option<String> = connection::decode("files", after)?;
+        let missing_too = after.is_none();
+        let query = FileQuery { names, pattern: pattern.filter(|pattern| !pattern.is_empty()), after };
+        let page = FilePage { run: run.id, wanted: query, limit: wanted + 1 };
+        let rows = loader.load_one(page.clone()).await.or_graphql()?.unwrap_or_default();
+        let (rows, has_next_page) = connection::cut(rows, wanted);
+        let mut files: Vec<File> = rows.into_iter().map(|row| File::stored(run, row)).collect();
+        if missing_too && !has_next_page {
+            for name in page.wanted.names {
+                if !files.iter().any(|file| file.name == name) {
+                    files.push(File::announced(run, name));
+                }
+            }
+        }
+        let mut edges = Vec::with_capacity(files.len());
+        for node in files {
+            let cursor = connection::encode("files", &node.name)?;
+            edges.push(FileEdge { node, cursor });
+        }
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        let total_count = if ctx.look_ahead().field("totalCount").exists() {
+            loader.load_one(FileCount(run.id)).await.or_graphql()?
+        } else {
+            None
+        };
+        Ok(Self {
+            edges,
+            page_info: PageInfo { end_cursor, has_next_page },
+            total_count: total_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
+            upload_headers: Some(Vec::new()),
+        })
+    }
 }
 
 impl File {

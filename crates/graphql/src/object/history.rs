@@ -1,12 +1,14 @@
 //! History as the client asks for it.
 
-use async_graphql::SimpleObject;
+use async_graphql::{Context, SimpleObject};
 use serde::Deserialize;
 
 use counterweight_domain as domain;
 use counterweight_domain::history::{LogLine as Line, SampleSpec, StepRange};
+use counterweight_domain::id::RunId;
 
-use crate::connection::PageInfo;
+use crate::connection::{self, PageInfo};
+use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::scalars::{Json, JsonString};
 
@@ -42,16 +44,37 @@ pub(crate) struct LogLine {
 #[derive(SimpleObject)]
 pub(crate) struct LogLineConnection {
     /// One for each line, ascending.
-    pub(crate) edges: Vec<LogLineEdge>,
+    edges: Vec<LogLineEdge>,
     /// Where the page ends.
-    pub(crate) page_info: PageInfo,
+    page_info: PageInfo,
 }
 
 /// A console line in a list.
 #[derive(SimpleObject)]
-pub(crate) struct LogLineEdge {
+struct LogLineEdge {
     /// The line.
-    pub(crate) node: LogLine,
+    node: LogLine,
+}
+
+impl LogLineConnection {
+    const LIST: &str = "log lines";
+
+    /// The number of the first line after a cursor.
+    pub(crate) fn start_after(cursor: Option<&str>) -> Result<i64> {
+        let after: Option<i64> = connection::decode(Self::LIST, cursor)?;
+        Ok(after.map_or(0, |after| after.saturating_add(1).max(0)))
+    }
+
+    /// The `wanted` lines from number `start` on.
+    pub(crate) async fn page(ctx: &Context<'_>, run: RunId, start: i64, wanted: u64) -> Result<Self> {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let page = domain::history::line_page(&ctx.request()?.db, run, start, wanted).await.or_graphql()?;
+        let end = page.lines.last().map(|line| line.number);
+        let has_next_page = end.is_some_and(|end| end + 1 < page.line_count);
+        let end_cursor = end.map(|end| connection::encode(Self::LIST, &end)).transpose()?;
+        let edges = page.lines.into_iter().map(LogLineEdge::from).collect();
+        Ok(Self { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    }
 }
 
 impl From<Line> for LogLineEdge {

@@ -4,18 +4,15 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use serde_json::{Map, Value};
 
 use counterweight_domain as domain;
-use counterweight_domain::file::FileQuery;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{parse_spec, samples};
-use super::{
-    File, FileConnection, FileEdge, LogLineConnection, LogLineEdge, ParquetHistory, Project, RunInfo, User,
-};
+use super::{FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo, User};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::{FileCount, FilePage};
+use crate::loaders::FileCount;
 use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
@@ -343,21 +340,14 @@ impl Run {
         #[graphql(name = "useImprovedPagination")] _use_improved_pagination: Option<bool>,
     ) -> Result<Option<LogLineConnection>> {
         let wanted = connection::page_size(first.or(last))?;
-        let after: Option<i64> = connection::decode("log lines", after.as_deref())?;
         let start = match (first, last) {
             (None, Some(_)) => {
                 let count = i64::from(self.line_count(ctx, Stream::Console).await?);
                 count.saturating_sub_unsigned(wanted).max(0)
             }
-            _ => after.map_or(0, |after| after.saturating_add(1).max(0)),
+            _ => LogLineConnection::start_after(after.as_deref())?,
         };
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let page = history::line_page(&ctx.request()?.db, self.0.id, start, wanted).await.or_graphql()?;
-        let end = page.lines.last().map(|line| line.number);
-        let has_next_page = end.is_some_and(|end| end + 1 < page.line_count);
-        let end_cursor = end.map(|end| connection::encode("log lines", &end)).transpose()?;
-        let edges = page.lines.into_iter().map(LogLineEdge::from).collect();
-        Ok(Some(LogLineConnection { edges, page_info: PageInfo { end_cursor, has_next_page } }))
+        LogLineConnection::page(ctx, self.0.id, start, wanted).await.map(Some)
     }
 
     /// How many files it has.
@@ -377,40 +367,8 @@ impl Run {
         after: Option<String>,
         first: Option<i32>,
     ) -> Result<Option<FileConnection>> {
-        let request = ctx.request()?;
-        let wanted = connection::page_size(first)?;
-        let after: Option<String> = connection::decode("files", after.as_deref())?;
-        let names: Vec<String> = names.unwrap_or_default().into_iter().flatten().collect();
-        let missing_too = after.is_none();
-        let query = FileQuery { names, pattern: pattern.filter(|pattern| !pattern.is_empty()), after };
-        let page = FilePage { run: self.0.id, wanted: query, limit: wanted + 1 };
-        let rows = request.loader.load_one(page.clone()).await.or_graphql()?.unwrap_or_default();
-        let (rows, has_next_page) = connection::cut(rows, wanted);
-        let mut files: Vec<File> = rows.into_iter().map(|row| File::stored(&self.0, row)).collect();
-        if missing_too && !has_next_page {
-            for name in page.wanted.names {
-                if !files.iter().any(|file| file.name == name) {
-                    files.push(File::announced(&self.0, name));
-                }
-            }
-        }
-        let mut edges = Vec::with_capacity(files.len());
-        for node in files {
-            let cursor = connection::encode("files", &node.name)?;
-            edges.push(FileEdge { node, cursor });
-        }
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        let total_count = if ctx.look_ahead().field("totalCount").exists() {
-            request.loader.load_one(FileCount(self.0.id)).await.or_graphql()?
-        } else {
-            None
-        };
-        Ok(Some(FileConnection {
-            edges,
-            page_info: PageInfo { end_cursor, has_next_page },
-            total_count: total_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
-            upload_headers: Some(Vec::new()),
-        }))
+        let names = names.unwrap_or_default().into_iter().flatten().collect();
+        FileConnection::page(ctx, &self.0, names, pattern, after.as_deref(), first).await.map(Some)
     }
 
     /// How it was started.
