@@ -11,12 +11,15 @@ pub mod graphql_http;
 pub mod lifecycle;
 pub mod middleware;
 pub mod problem;
+mod recent;
 pub mod rest;
 mod router;
+mod run_paths;
 mod state;
 pub mod telemetry;
 mod ui;
 
 pub use self::base_url::BaseUrl;
 pub use self::router::router;
+pub use self::run_paths::RunPaths;
 pub use self::state::AppState;

@@ -10,6 +10,7 @@ use url::Url;
 use crate::auth::SignInCache;
 use crate::config::Config;
 use crate::graphql_http::GraphQlExecutor;
+use crate::run_paths::RunPaths;
 
 /// What the routes share.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct AppState {
     pub db: Db,
     /// The bytes.
     pub blobs: BlobStore,
+    /// Where runs are that are streamed to.
+    pub run_paths: Arc<RunPaths>,
     /// Stores what runs stream.
     pub history: history::Writer,
     /// Seals and opens the tokens of `/objects/{token}`.
@@ -47,10 +50,12 @@ impl AppState {
         metrics: PrometheusHandle,
     ) -> Result<Self> {
         let signer = Arc::new(UrlSigner::new(&account::shared_secret(&db, "object_urls").await?));
+        let run_paths = Arc::new(RunPaths::new(db.clone()));
         let sign_ins = Arc::new(SignInCache::new(db.env().clone()));
         Ok(Self {
             db,
             blobs,
+            run_paths,
             history,
             signer,
             url_lifetime: config.urls.lifetime,

@@ -1,9 +1,9 @@
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::recent::Recent;
+use counterweight_domain::Env;
 use counterweight_domain::account::Caller;
-use counterweight_domain::{Env, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 /// A revoked key works at most this long.
@@ -11,9 +11,6 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 
 /// A new key is refused at most this long, if it was tried before it was made.
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
-
-/// Answers of each kind; a flood of wrong keys pushes out no right one.
-const CAPACITY: usize = 4096;
 
 type KeyHash = [u8; 32];
 
@@ -50,27 +47,26 @@ pub struct SignInCache {
     answers: Mutex<Answers>,
 }
 
-#[derive(Debug, Default)]
+/// Apart, so that a flood of wrong keys pushes out no right one.
+#[derive(Debug)]
 struct Answers {
-    known: HashMap<KeyHash, (Timestamp, Caller)>,
-    unknown: HashMap<KeyHash, (Timestamp, ())>,
+    known: Recent<KeyHash, Caller>,
+    unknown: Recent<KeyHash, ()>,
 }
 
 impl SignInCache {
     /// Empty.
     pub fn new(env: Env) -> Self {
-        Self { env, answers: Mutex::default() }
+        let answers = Answers { known: Recent::new(KNOWN_FOR), unknown: Recent::new(UNKNOWN_FOR) };
+        Self { env, answers: Mutex::new(answers) }
     }
 
     /// The last answer for this key, if it is fresh.
     pub fn get(&self, key: &str) -> Option<Answer> {
         let (hash, now) = (hash(key), self.env.now());
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((until, caller)) = answers.known.get(&hash) {
-            return (now < *until).then(|| Answer::Known(caller.clone()));
-        }
-        let (until, ()) = answers.unknown.get(&hash)?;
-        (now < *until).then_some(Answer::Unknown)
+        let known = answers.known.get(&hash, now).map(Answer::Known);
+        known.or_else(|| answers.unknown.get(&hash, now).map(|()| Answer::Unknown))
     }
 
     /// Remembers the database's answer.
@@ -80,26 +76,10 @@ impl SignInCache {
         answers.known.remove(&hash);
         answers.unknown.remove(&hash);
         match answer {
-            Answer::Known(caller) => remember(&mut answers.known, hash, caller, now, KNOWN_FOR),
-            Answer::Unknown => remember(&mut answers.unknown, hash, (), now, UNKNOWN_FOR),
+            Answer::Known(caller) => answers.known.put(hash, caller, now),
+            Answer::Unknown => answers.unknown.put(hash, (), now),
         }
     }
-}
-
-fn remember<T>(
-    answers: &mut HashMap<KeyHash, (Timestamp, T)>,
-    hash: KeyHash,
-    answer: T,
-    now: Timestamp,
-    span: Duration,
-) {
-    if answers.len() >= CAPACITY {
-        answers.retain(|_, (until, _)| now < *until);
-    }
-    if answers.len() >= CAPACITY {
-        answers.clear();
-    }
-    answers.insert(hash, (now.after(span), answer));
 }
 
 fn hash(key: &str) -> KeyHash {
@@ -110,6 +90,7 @@ fn hash(key: &str) -> KeyHash {
 mod tests {
     use std::sync::Arc;
 
+    use counterweight_domain::Timestamp;
     use counterweight_domain::clock::{ManualClock, SeededRandom};
     use counterweight_domain::id::{EntityId, UserId};
 
@@ -156,13 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn wrong_keys_push_out_no_right_one_and_do_not_pile_up() {
+    fn wrong_keys_push_out_no_right_one() {
         let (cache, _) = cache();
         cache.put("right", ada());
-        for n in 0..3 * CAPACITY {
+        for n in 0..20_000 {
             cache.put(&n.to_string(), Answer::Unknown);
         }
         assert!(cache.get("right").is_some());
-        assert!(cache.answers.lock().unwrap().unknown.len() <= CAPACITY);
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use counterweight_domain::history::{Append, Ending, Lines, Prepared, Stream};
 use counterweight_domain::id::RunId;
-use counterweight_domain::run::{self, Document};
+use counterweight_domain::run::Document;
 use counterweight_domain::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,12 +50,12 @@ pub async fn file_stream(
 ) -> Result<Json<Value>, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, body::FILE_STREAM_LIMIT).await?;
-    let found = run::resolve(&state.db, &caller, &entity, &project, &name).await?;
+    let run_id = state.run_paths.find(&caller, &entity, &project, &name).await?;
     let path = format!("{entity}/{project}/{name}");
     let append = if bytes.len() < LARGE {
-        read(&bytes, found.id, path)?
+        read(&bytes, run_id, path)?
     } else {
-        let work = tokio::task::spawn_blocking(move || read(&bytes, found.id, path));
+        let work = tokio::task::spawn_blocking(move || read(&bytes, run_id, path));
         work.await.map_err(Error::internal)??
     };
     let appended = state.history.append(append).await?;
