@@ -18,6 +18,16 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// How many migrations [`migrate`] would apply. Writes nothing.
+pub async fn count_pending(connection: &DatabaseConnection) -> Result<usize, DbErr> {
+    let all = Migrator::migrations().len();
+    if !SchemaManager::new(connection).has_table("seaql_migrations").await? {
+        return Ok(all);
+    }
+    let applied = Migrator::get_migration_models(connection).await?;
+    Ok(all.saturating_sub(applied.len()))
+}
+
 /// Brings the database up to date. Several servers may start together: on `PostgreSQL` an advisory lock, on
 /// `SQLite` the single writer keeps them apart.
 pub async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
@@ -28,6 +38,9 @@ pub async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
         return Migrator::up(connection, None).await;
     }
     let guard = connection.begin().await?;
+    // It waits for as long as the other server migrates, and idles for as long as this one does.
+    guard.execute_unprepared("SET LOCAL lock_timeout = 0").await?;
+    guard.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
     guard.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
     Migrator::up(connection, None).await?;
     guard.commit().await

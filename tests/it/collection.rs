@@ -70,28 +70,53 @@ backend_test!(a_failing_store_delays_the_collection_and_loses_nothing, |app| {
     assert_eq!(kept.download("a").await.body, "kept");
 });
 
-backend_test!(an_upload_that_began_before_the_mark_and_ends_after_it_is_whole_or_refused, |app| {
-    let run = app.ada.run("demo", "r").await;
+/// Uploads a file that is still on its way when `meanwhile` is done; answers what became of it.
+async fn upload_during(app: &TestApp, run: &TestRun, meanwhile: impl Future<Output = ()>) -> (u16, String) {
     let url = run.upload_url("slow").await;
     let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (marked, is_marked) = tokio::sync::oneshot::channel();
+    let (done, is_done) = tokio::sync::oneshot::channel();
     let body = futures_util::stream::once(async move {
         begun.send(()).unwrap();
-        is_marked.await.unwrap();
+        is_done.await.unwrap();
         Ok::<_, std::io::Error>(bytes::Bytes::from("slow bytes"))
     });
     let upload = app.ada.fetch(Method::PUT, &url, axum::body::Body::from_stream(body));
-    let collect = async {
+    let meanwhile = async {
         has_begun.await.unwrap();
+        meanwhile.await;
+        done.send(()).unwrap();
+    };
+    Box::pin(async { tokio::join!(upload, meanwhile) }).await.0.outcome()
+}
+
+backend_test!(an_upload_that_began_before_the_mark_and_ends_after_it_is_refused, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let mark = async {
         app.wait(GC.upload_window + GC.interval).await;
         assert_eq!(app.texts("SELECT state FROM blob").await, ["doomed"]);
-        marked.send(()).unwrap();
     };
-    let (answer, ()) = tokio::join!(upload, collect);
-    assert_eq!(answer.outcome(), (503, "CONFLICT".into()), "it took longer than an upload may");
+    let outcome = upload_during(app, &run, mark).await;
+    assert_eq!(outcome, (503, "CONFLICT".into()), "it took longer than an upload may");
     assert_eq!(run.file_names("").await, Vec::<String>::new());
     app.wait(GC.grace).await;
     assert_eq!((app.objects().await.len(), app.rows("blob").await), (0, 0));
+});
+
+backend_test!(an_upload_that_ends_after_its_row_was_swept_leaves_nothing_behind, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let sweep = async {
+        app.collect().await;
+        assert_eq!(app.rows("blob").await, 0);
+    };
+    assert_eq!(upload_during(app, &run, sweep).await, (503, "CONFLICT".into()));
+    assert_eq!(app.objects().await, Vec::<String>::new());
+    let sweep_and_delete = async {
+        app.collect().await;
+        run.delete().await;
+    };
+    let outcome = upload_during(app, &run, sweep_and_delete).await;
+    assert_eq!(outcome, (503, "CONFLICT".into()), "also of a run that is gone");
+    assert_eq!(app.objects().await, Vec::<String>::new());
 });
 
 backend_test!(a_dry_run_writes_nothing, |app| {

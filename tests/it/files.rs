@@ -143,9 +143,49 @@ backend_test!(a_name_without_a_file_answers_with_a_place_to_put_it, |app| {
     assert_eq!(run.download("never").await.outcome(), (404, "NOT_FOUND".into()));
 });
 
+backend_test!(files_that_are_named_come_in_that_order_and_in_pages, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let wanted: Vec<_> = (0..60).map(|n| format!("f{n}")).rev().collect();
+    for name in wanted.iter().step_by(20) {
+        run.upload(name, "x").await;
+    }
+    let page = async |arguments: &str| {
+        let field = format!(
+            "files(names: {}, pattern: null {arguments}) {{ totalCount edges {{ cursor node {{ name sizeBytes }} }} \
+             pageInfo {{ endCursor hasNextPage }} }}",
+            json!([wanted.as_slice(), &wanted[..3]].concat())
+        );
+        run.field(&field).await
+    };
+    let names = |page: &Value| -> Vec<_> {
+        page["edges"].as_array().unwrap().iter().map(|edge| text(&edge["node"]["name"])).collect()
+    };
+    let all = page("").await;
+    assert_eq!((names(&all), &all["totalCount"]), (wanted.clone(), &json!(3)));
+    assert_eq!(all["edges"][20]["node"]["sizeBytes"], 1);
+    assert_eq!(all["edges"][21]["node"]["sizeBytes"], 0);
+    assert_eq!(all["pageInfo"]["hasNextPage"], false);
+    let first = page(", first: 50").await;
+    assert_eq!((names(&first).as_slice(), &first["pageInfo"]["hasNextPage"]), (&wanted[..50], &json!(true)));
+    let second = page(&format!(", first: 50, after: {}", first["pageInfo"]["endCursor"])).await;
+    assert_eq!(
+        (names(&second).as_slice(), &second["pageInfo"]["hasNextPage"]),
+        (&wanted[50..], &json!(false))
+    );
+});
+
 backend_test!(files_match_like_patterns, |app| {
     let run = app.ada.run("demo", "r").await;
-    for name in ["media/a.png", "Media/B.PNG", "media_c", "100%.txt", "under_score"] {
+    let names = [
+        "media/a.png",
+        "Media/B.PNG",
+        "media_c",
+        "100%.txt",
+        "under_score",
+        "\u{c9}t\u{e9}",
+        "\u{e9}T\u{c9}",
+    ];
+    for name in names {
         run.upload(name, "x").await;
     }
     for (pattern, wanted) in [
@@ -156,7 +196,21 @@ backend_test!(files_match_like_patterns, |app| {
         (r"100\%.txt", vec!["100%.txt"]),
         (r"under\_score", vec!["under_score"]),
         (r"media\_a.png", vec![]),
-        ("", vec!["100%.txt", "Media/B.PNG", "media/a.png", "media_c", "under_score"]),
+        ("\u{c9}T%", vec!["\u{c9}t\u{e9}"]),
+        ("%t\u{c9}", vec!["\u{e9}T\u{c9}"]),
+        ("\u{e9}_\u{e9}", vec![]),
+        (
+            "",
+            vec![
+                "100%.txt",
+                "Media/B.PNG",
+                "media/a.png",
+                "media_c",
+                "under_score",
+                "\u{c9}t\u{e9}",
+                "\u{e9}T\u{c9}",
+            ],
+        ),
     ] {
         let mut found = run.file_names(pattern).await;
         found.sort();
@@ -202,6 +256,7 @@ backend_test!(the_client_learns_whether_its_files_have_arrived, |app| {
         app.ada.mutate("markRunFilesUploaded", run.files_input(names), "success").await["success"].clone()
     };
     assert_eq!(marked(&["a"]).await, true);
+    assert_eq!(marked(&["a", "a"]).await, true);
     assert_eq!(marked(&["a", "b"]).await, false);
 });
 

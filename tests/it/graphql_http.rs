@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, backend_test, text};
+use crate::support::{CONSOLE, TestApp, backend_test, text};
 
 async fn page_of_runs(app: &TestApp, arguments: &str) -> Value {
     let query = format!(
@@ -110,6 +110,40 @@ backend_test!(a_cursor_is_good_in_its_own_list_only, |app| {
     assert_eq!(app.ada.refusal(query, json!({"c": cursor})).await.code, "CURSOR_FOREIGN");
 });
 
+backend_test!(a_cursor_is_good_only_for_its_own_parent, |app| {
+    let (one, two) = (app.ada.run("demo", "one").await, app.ada.run("demo", "two").await);
+    for run in [&one, &two] {
+        run.upload("a", "a").await;
+        run.log(CONSOLE, 0, &["a"]).await;
+    }
+    let named = r#"files(names: ["a"], AFTER) { pageInfo { endCursor } }"#;
+    for list in [
+        "files(first: 1, AFTER) { pageInfo { endCursor } }",
+        "logLines(first: 1, AFTER) { pageInfo { endCursor } }",
+        named,
+    ] {
+        let cursor = one.field(&list.replace("AFTER", "after: null")).await["pageInfo"]["endCursor"].take();
+        let after = list.replace("AFTER", &format!("after: {cursor}"));
+        one.field(&after).await;
+        assert_eq!(two.refusal(&after).await.code, "CURSOR_INVALID", "{list}");
+        if list != named {
+            let other = named.replace("AFTER", &format!("after: {cursor}"));
+            assert_eq!(one.refusal(&other).await.code, "CURSOR_INVALID", "{list}");
+        }
+    }
+    one.delete().await;
+    let trash = app.ada.graphql("{ trash(entityName: \"ada\") { edges { cursor } } }", ()).await;
+    let after = json!({"c": trash["trash"]["edges"][0]["cursor"]});
+    app.ada
+        .graphql(
+            "query($c: String) { trash(entityName: \"ada\", after: $c) { edges { cursor } } }",
+            after.clone(),
+        )
+        .await;
+    let all = app.ada.refusal("query($c: String) { trash(after: $c) { edges { cursor } } }", after).await;
+    assert_eq!(all.code, "CURSOR_INVALID");
+});
+
 backend_test!(pages_visit_every_run_once_while_runs_come_and_go, |app| {
     for n in 0..9 {
         let summary = json!({"loss": n % 3}).to_string();
@@ -179,4 +213,7 @@ backend_test!(a_nul_in_any_text_is_never_a_fault_of_the_server, |app| {
         let status = app.ada.get(path).await.status;
         assert!((400..500).contains(&status), "{path}: {status}");
     }
+    let answer = app.ada.get("/files/ada/demo/r/%ff").await;
+    assert_eq!(answer.outcome(), (400, "PATH_INVALID".into()));
+    assert!(answer.json()["request_id"].is_string());
 });

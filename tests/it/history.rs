@@ -1,5 +1,7 @@
 //! Reading back what was logged.
 
+use counterweight_domain::history::{self, RowBudget, SampleSpec, StepRange, Stream};
+use counterweight_domain::id::RunId;
 use serde_json::{Value, json};
 
 use crate::support::{CONSOLE, EVENTS, HISTORY, TestRun, backend_test, texts};
@@ -108,6 +110,39 @@ backend_test!(keys_are_counted_with_their_types_and_last_values, |app| {
     assert_eq!(found, ["r"]);
 });
 
+backend_test!(an_answer_that_would_fill_the_memory_is_refused, |app| {
+    let run = app.ada.run("demo", "r").await;
+    log_steps(&run, 0..100).await;
+    let id = RunId::from_node_id(&run.id).unwrap();
+    let everything = StepRange::default();
+    let rows = async |samples: usize, bytes: usize| {
+        let budget = RowBudget::new(bytes);
+        let found = history::rows(&app.db, id, Stream::History, everything, samples, &budget).await;
+        found.map(|rows| rows.len()).map_err(|error| error.code())
+    };
+    assert_eq!(rows(100, 10_000).await, Ok(100));
+    assert_eq!(rows(100, 1000).await, Err("RESULT_TOO_LARGE"));
+    assert_eq!(rows(5, 1000).await, Ok(5));
+    let spec = SampleSpec { keys: vec!["square".into()], samples: 100, range: everything };
+    let budget = RowBudget::new(8000);
+    assert_eq!(history::sampled(&app.db, id, &spec, &budget).await.unwrap().len(), 100);
+    let refused = history::sampled(&app.db, id, &spec, &budget).await.unwrap_err();
+    assert_eq!(refused.code(), "RESULT_TOO_LARGE");
+    assert!(refused.to_string().contains("fewer samples"), "{refused}");
+});
+
+backend_test!(a_config_with_a_bare_nan_is_resumed, |app| {
+    let config =
+        r#"{"lr":{"value":NaN},"_wandb":{"desc":null,"value":{"t":{"1":[1,NaN]},"m":[],"x":"NaN"}}}"#;
+    let run = app.ada.run_with("demo", "r", json!({"config": config})).await;
+    assert_eq!(run.field("config").await, config);
+    assert_eq!(run.field(r#"wandbConfig(keys: ["t"])"#).await, r#"{"t":{"1":[1,NaN]}}"#);
+    assert_eq!(run.field("wandbConfig").await, r#"{"t":{"1":[1,NaN]},"m":[],"x":"NaN"}"#);
+    run.log(EVENTS, 0, &[r#"{"_wandb":true,"system.cpu":NaN,"system.gpu":"NaN","_runtime":1.0}"#]).await;
+    let metrics = r#"{"system.cpu":NaN,"system.gpu":"NaN","_runtime":1.0}"#;
+    assert_eq!(run.field("systemMetrics").await, metrics);
+});
+
 backend_test!(a_resuming_client_finds_tails_and_counts, |app| {
     const RESUME: &str =
         "historyTail eventsTail historyLineCount eventsLineCount logLineCount config summaryMetrics";
@@ -196,4 +231,13 @@ backend_test!(a_long_run_is_read_across_its_chunks, |app| {
     );
     assert_eq!(steps(&run.field("history(minStep: 9999)").await), [9999]);
     assert_eq!(run.field("historyLineCount").await, 10_000);
+});
+
+backend_test!(a_line_that_is_written_again_counts_once, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.log(HISTORY, 0, &[r#"{"_step":0,"a":1}"#, r#"{"_step":1,"a":"x"}"#]).await;
+    run.log(HISTORY, 1, &[r#"{"_step":1,"a":2}"#, r#"{"_step":2,"a":3}"#]).await;
+    run.log(HISTORY, 0, &[r#"{"_step":0,"a":1}"#, r#"{"_step":1,"a":2}"#, r#"{"_step":2,"a":3}"#]).await;
+    let key = run.field("historyKeys").await["keys"]["a"].clone();
+    assert_eq!(key, json!({"typeCounts": [{"type": "number", "count": 3}], "previousValue": 3}));
 });

@@ -35,6 +35,22 @@ backend_test!(costly_documents_are_refused, |app| {
     assert!(message(app, &pages(1000)).await.contains("complex"));
 });
 
+backend_test!(history_costs_more_the_more_is_asked_for, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.field("history(samples: 100000)").await;
+    run.field("events(samples: 100000)").await;
+    let keys = json!(json!({"keys": ["_step"], "samples": 100_000}).to_string());
+    run.field(&format!("sampledHistory(specs: [{keys}])")).await;
+    for field in
+        ["history(samples: 100000)", "events(samples: 100000)", &format!("sampledHistory(specs: [{keys}])")]
+    {
+        let query = format!(
+            "{{ project(name: \"demo\") {{ runs(first: 1000) {{ edges {{ node {{ {field} }} }} }} }} }}"
+        );
+        assert!(message(app, &query).await.contains("complex"), "{field}");
+    }
+});
+
 backend_test!(documents_with_too_many_aliases_are_refused, |app| {
     let aliases = |count: usize| {
         let fields: Vec<_> = (0..count).map(|n| format!("a{n}: viewer {{ id }}")).collect();
@@ -54,6 +70,8 @@ backend_test!(documents_with_too_many_tokens_are_refused, |app| {
     assert!(refused.message.contains("tokens"), "{}", refused.message);
     let brackets = app.ada.refusal(&"{".repeat(100_000), ()).await;
     assert_eq!(brackets.code, "DOCUMENT_TOO_LARGE");
+    let hidden = format!(r#"{{ project(name: """a"b""") {{ {} }} }}"#, "id ".repeat(10_000));
+    assert_eq!(app.ada.refusal(&hidden, ()).await.code, "DOCUMENT_TOO_LARGE");
 });
 
 backend_test!(a_deeply_nested_document_does_not_break_the_server, |app| {
@@ -85,6 +103,20 @@ backend_test!(a_page_holds_a_thousand_at_most, |app| {
     assert_eq!(app.ada.refused("createRunFiles", run.files_input(&names)).await.code, "TOO_MANY");
     let ids: Vec<_> = (1..=1001).map(|n| counterweight_domain::id::FileId(n).to_node_id()).collect();
     assert_eq!(app.ada.refused("deleteFiles", json!({"files": ids})).await.code, "TOO_MANY");
+    assert_eq!(app.ada.refused("markRunFilesUploaded", run.files_input(&names)).await.code, "TOO_MANY");
+    app.ada.mutate("markRunFilesUploaded", run.files_input(&names[1..]), "success").await;
+    let refused =
+        run.refusal(&format!("files(names: {}) {{ edges {{ cursor }} }}", json!(names[..1001]))).await;
+    assert_eq!((refused.status, refused.code.as_str()), (200, "TOO_MANY"));
+    let spec = json!({"keys": names[..1001]}).to_string();
+    let specs = vec![json!({"keys": ["a"], "samples": 1}).to_string(); 101];
+    for field in [
+        format!("sampledHistory(specs: [{}])", json!(spec)),
+        format!("sampledHistory(specs: {})", json!(specs)),
+        format!("parquetHistory(liveKeys: {}) {{ liveData }}", json!(names[..1001])),
+    ] {
+        assert_eq!(run.refusal(&field).await.code, "TOO_MANY", "{field:.40}");
+    }
 });
 
 backend_test!(a_mutation_is_not_made_by_get, |app| {

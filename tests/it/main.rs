@@ -9,6 +9,7 @@ mod architecture;
 mod collection;
 mod collection_model;
 mod deletion;
+mod disk;
 mod file_stream;
 mod files;
 mod graphql_http;

@@ -1,5 +1,8 @@
 //! `upsertBucket` and what it keeps, clears and refuses.
 
+use counterweight_domain::account;
+use counterweight_domain::deletion::{self, Retention};
+use counterweight_domain::id::RunId;
 use serde_json::{Value, json};
 
 use crate::support::{Client, HISTORY, TRASH, TestApp, backend_test};
@@ -157,4 +160,23 @@ backend_test!(two_writers_that_create_the_same_run_get_the_same_run, |app| {
     let inserted = [&one, &other].map(|made| made["inserted"].as_bool().unwrap());
     assert_ne!(inserted[0], inserted[1]);
     assert_eq!((app.rows("project").await, app.rows("run").await), (1, 1));
+});
+
+backend_test!(an_upsert_that_meets_a_deletion_loses, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let id = RunId::from_node_id(&run.id).unwrap();
+    let caller = account::authenticate(&app.db, app.ada.key()).await.unwrap().unwrap();
+    let tx = app.db.begin_write().await.unwrap();
+    let retention = Retention { trash: TRASH, archive: None };
+    deletion::delete(&tx, &caller, id, None, retention).await.unwrap();
+    let (refused, committed) =
+        tokio::join!(app.ada.refused("upsertBucket", json!({"id": run.id, "notes": "late"})), async {
+            // Long enough for the other side to have looked, and to wait.
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            tx.commit().await
+        });
+    committed.unwrap();
+    assert_eq!((refused.status, refused.code.as_str()), (410, "RUN_DELETED"));
 });

@@ -1,9 +1,11 @@
 //! One error type, by what the caller can do about it.
 
+use std::error::Error as StdError;
+use std::iter::successors;
 use std::time::Duration;
 
 /// Anything that may stand behind an error.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn StdError + Send + Sync>;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,5 +111,31 @@ impl Error {
     /// Trouble that passes.
     pub fn unavailable(source: impl Into<Cause>) -> Self {
         Self::Unavailable { retry_after: Duration::from_secs(2), source: source.into() }
+    }
+}
+
+/// An error and all that it was caused by, in one line, for the log. Some errors repeat their cause in their own text.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    for cause in successors(Some(error), |&error| error.source()).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text.push_str(separator);
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_with_all_its_sources() {
+        let inner = || std::io::Error::other("no route to host");
+        assert_eq!(chain(&Error::unavailable(inner())), "temporarily unavailable: no route to host");
+        let twice = Error::unavailable(Error::unavailable(inner()));
+        assert_eq!(chain(&twice), "temporarily unavailable: no route to host");
     }
 }

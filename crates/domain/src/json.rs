@@ -41,6 +41,46 @@ pub(crate) fn quote_non_finite(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
+/// The members of an object, each value in its own text; none of what is not an object.
+pub fn members(object: &str) -> Vec<(String, &str)> {
+    let inside = object.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let read = |member| {
+        let (key, value) = split_once(member, b':')?;
+        Some((serde_json::from_str(key).ok()?, value.trim()))
+    };
+    let mut found = Vec::new();
+    let mut rest = inside;
+    while !rest.is_empty() {
+        let (member, after) = split_once(rest, b',').unwrap_or((rest, ""));
+        found.extend(read(member));
+        rest = after;
+    }
+    found
+}
+
+/// The text of an object with these members.
+pub fn object<'a>(members: impl IntoIterator<Item = (String, &'a str)>) -> String {
+    let members = members.into_iter().map(|(key, value)| format!("{}:{value}", Value::from(key)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// Splits at the first `separator` that is not inside of a string, a list or an object.
+fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let at = text.bytes().position(|byte| {
+        let found = byte == separator && depth == 0 && !in_string;
+        match byte {
+            b'"' if !escaped => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        found
+    })?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// Walks the leaves of an object: nested keys joined by dots. An object that carries `_type` is a media value and
 /// counts as one leaf.
 pub(crate) fn for_each_leaf<'a>(
@@ -94,6 +134,18 @@ mod tests {
     #[test]
     fn text_without_them_is_not_copied() {
         assert!(matches!(quote_non_finite(r#"{"a":1}"#), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn members_keep_their_text() {
+        let text = r#" {"a" : NaN, "b,\"}:" :{"c":[1,{"d":"]}\\"}],"e":-Infinity} , "é":"NaN"} "#;
+        let found = members(text);
+        let value = r#"{"c":[1,{"d":"]}\\"}],"e":-Infinity}"#;
+        assert_eq!(found, [("a".into(), "NaN"), ("b,\"}:".into(), value), ("é".into(), r#""NaN""#)]);
+        assert_eq!(members(&object(found.clone())), found);
+        for empty in ["{}", "", "[1,2]", "3", "{"] {
+            assert!(members(empty).is_empty(), "{empty}");
+        }
     }
 
     #[test]

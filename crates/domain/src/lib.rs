@@ -12,7 +12,7 @@ pub mod filter;
 pub mod history;
 pub mod id;
 pub mod job;
-mod json;
+pub mod json;
 pub mod project;
 pub mod run;
 #[cfg(test)]
@@ -23,4 +23,4 @@ extern crate self as counterweight_domain;
 
 pub use clock::{Env, Timestamp};
 pub use db::{Db, Source, WriteTx};
-pub use error::{Cause, Error, Result};
+pub use error::{Cause, Error, Result, chain};

@@ -35,7 +35,16 @@ pub(crate) fn cost(first: Option<i32>, child: usize) -> usize {
     items.saturating_mul(child).saturating_add(1)
 }
 
-/// A cursor that stands for the position `at` in the list called `list`.
+/// Refuses a list that is longer than anyone needs.
+pub(crate) fn at_most(most: usize, length: usize, field: &str) -> Result<()> {
+    if length <= most {
+        return Ok(());
+    }
+    Err(domain::Error::invalid("TOO_MANY", field, format!("at most {most} at once"))).or_graphql()
+}
+
+/// A cursor that stands for the position `at` in the list called `list`, by a name that tells it from those of other
+/// parents.
 pub(crate) fn encode<T: Serialize>(list: &str, at: &T) -> Result<String> {
     let text = serde_json::to_vec(&(list, at)).map_err(domain::Error::internal).or_graphql()?;
     Ok(URL_SAFE_NO_PAD.encode(text))
@@ -67,11 +76,11 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_only_in_its_own_list() {
-        let cursor = encode("files", &"a.txt").unwrap();
-        assert_eq!(decode::<String>("files", Some(&cursor)).unwrap().as_deref(), Some("a.txt"));
-        assert!(decode::<String>("runs", Some(&cursor)).is_err());
-        assert!(decode::<String>("files", Some("!")).is_err());
-        assert_eq!(decode::<String>("files", Some("")).unwrap(), None);
+        let cursor = encode("files of run 1", &"a.txt").unwrap();
+        assert_eq!(decode::<String>("files of run 1", Some(&cursor)).unwrap().as_deref(), Some("a.txt"));
+        assert!(decode::<String>("files of run 2", Some(&cursor)).is_err());
+        assert!(decode::<String>("files of run 1", Some("!")).is_err());
+        assert_eq!(decode::<String>("files of run 1", Some("")).unwrap(), None);
     }
 
     #[test]

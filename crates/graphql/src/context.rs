@@ -7,6 +7,7 @@ use async_graphql::dataloader::DataLoader;
 
 use counterweight_domain::account::Caller;
 use counterweight_domain::deletion::Retention;
+use counterweight_domain::history::RowBudget;
 use counterweight_domain::{Db, Error};
 use counterweight_storage::BlobStore;
 
@@ -14,6 +15,9 @@ use crate::batches::Batches;
 use crate::error::{OrGraphql, Result};
 use crate::links::Links;
 use crate::loaders::Loader;
+
+/// Bytes of history that one answer may hold.
+const MOST_ROW_BYTES: usize = 256 << 20;
 
 /// Put into the data of each request.
 #[expect(missing_debug_implementations, reason = "a data loader has none")]
@@ -26,6 +30,7 @@ pub struct RequestContext {
     /// Made per request, or answers for one caller would reach another.
     pub(crate) loader: DataLoader<Loader>,
     pub(crate) batches: Batches,
+    pub(crate) row_budget: RowBudget,
 }
 
 impl RequestContext {
@@ -35,7 +40,8 @@ impl RequestContext {
         let batches = Batches::default();
         let begin = batches.clone();
         let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
-        Self { db, blobs, caller, links, retention, loader, batches }
+        let row_budget = RowBudget::new(MOST_ROW_BYTES);
+        Self { db, blobs, caller, links, retention, loader, batches, row_budget }
     }
 }
 

@@ -10,9 +10,8 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 /// Turns a domain error into what the caller may know. What only the operator may know goes to the log.
 pub(crate) fn to_graphql(error: &domain::Error) -> Error {
     if let domain::Error::Internal { source } | domain::Error::Unavailable { source, .. } = error {
-        let causes = std::iter::successors(source.source(), |cause| cause.source());
-        let chain = causes.fold(source.to_string(), |text, cause| format!("{text}: {cause}"));
-        tracing::error!(code = error.code(), cause = chain, "a request failed");
+        let cause = domain::chain(source.as_ref());
+        tracing::error!(code = error.code(), cause, "a request failed");
     }
     Error::new(error.to_string()).extend_with(|_, extensions| {
         extensions.set("code", error.code());

@@ -13,7 +13,7 @@ pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 /// Deeper than any document of the client, and than the introspection query of `GraphiQL`.
 const DEPTH: usize = 20;
 /// A page of 1 000 runs with every field fits several times.
-const COMPLEXITY: usize = 200_000;
+pub(crate) const COMPLEXITY: usize = 200_000;
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query, Mutation::default(), EmptySubscription)

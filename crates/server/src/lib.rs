@@ -10,6 +10,7 @@ pub mod config;
 pub mod graphql_http;
 pub mod lifecycle;
 pub mod middleware;
+mod path;
 pub mod problem;
 mod recent;
 pub mod rest;
@@ -20,6 +21,7 @@ pub mod telemetry;
 mod ui;
 
 pub use self::base_url::BaseUrl;
+pub use self::path::Path;
 pub use self::router::router;
 pub use self::run_paths::RunPaths;
 pub use self::state::AppState;

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use counterweight_domain::Error;
+pub use counterweight_domain::chain;
 use serde_json::json;
 
 use crate::graphql_http::Media;
@@ -103,27 +103,13 @@ impl Problem {
     }
 
     fn log(&self) {
-        let cause = self.cause.as_deref().map(chain);
+        let cause = self.cause.as_deref().map(|cause| chain(cause));
         match (self.status.as_u16(), cause) {
             (500, cause) => tracing::error!(error.code = self.code, error.cause = cause, "request failed"),
             (501.., cause) => tracing::warn!(error.code = self.code, error.cause = cause, "request put off"),
             _ => tracing::debug!(error.code = self.code, error.message = %self.message, "request refused"),
         }
     }
-}
-
-/// An error and all that it was caused by, in one line. Some errors repeat their cause in their own text.
-pub fn chain(error: &(dyn StdError + Send + Sync + 'static)) -> String {
-    let first: &(dyn StdError + 'static) = error;
-    let mut text = String::new();
-    for cause in successors(Some(first), |&error| error.source()).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            let separator = if text.is_empty() { "" } else { ": " };
-            text.push_str(separator);
-            text.push_str(&cause);
-        }
-    }
-    text
 }
 
 impl From<Error> for Problem {
@@ -242,13 +228,5 @@ mod tests {
         for (error, _) in every_error() {
             assert!(!Problem::from(error).message.contains("hunter2"));
         }
-    }
-
-    #[test]
-    fn a_cause_is_logged_with_all_its_sources() {
-        let inner = std::io::Error::other("no route to host");
-        assert_eq!(chain(&Error::unavailable(inner)), "temporarily unavailable: no route to host");
-        let twice = Error::unavailable(Error::unavailable(std::io::Error::other("no route to host")));
-        assert_eq!(chain(&twice), "temporarily unavailable: no route to host");
     }
 }

@@ -10,6 +10,7 @@ use url::Url;
 use crate::auth::SignInCache;
 use crate::config::Config;
 use crate::graphql_http::GraphQlExecutor;
+use crate::middleware::body::BodyMemory;
 use crate::run_paths::RunPaths;
 
 /// What the routes share.
@@ -19,6 +20,8 @@ pub struct AppState {
     pub db: Db,
     /// The bytes.
     pub blobs: BlobStore,
+    /// Where bodies are read.
+    pub body_memory: BodyMemory,
     /// Where runs are that are streamed to.
     pub run_paths: Arc<RunPaths>,
     /// Stores what runs stream.
@@ -55,6 +58,7 @@ impl AppState {
         Ok(Self {
             db,
             blobs,
+            body_memory: BodyMemory::default(),
             run_paths,
             history,
             signer,

@@ -10,17 +10,19 @@ use url::Url;
 
 use crate::error::{Misconfiguration, StorageError};
 use crate::folder::LocalFolder;
+use crate::upload::S3_PARTS;
 
-/// The store that `url` names: `file:///folder`, `s3://bucket/prefix` or `memory://`.
-pub(crate) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, StorageError> {
+/// The store that `url` names, `file:///folder`, `s3://bucket/prefix` or `memory://`, and how many parts an object
+/// may have there.
+pub(crate) fn open(url: &str) -> Result<(Arc<dyn ObjectStore>, u64), StorageError> {
     let url = Url::parse(url).map_err(Misconfiguration::Url)?;
     match url.scheme() {
         "file" => {
             let path = url.to_file_path().map_err(|()| Misconfiguration::NotAFolder)?;
-            Ok(Arc::new(open_folder(&path)?))
+            Ok((Arc::new(open_folder(&path)?), u64::MAX))
         }
-        "memory" => Ok(Arc::new(InMemory::new())),
-        "s3" => open_s3(&url),
+        "memory" => Ok((Arc::new(InMemory::new()), u64::MAX)),
+        "s3" => Ok((open_s3(&url)?, S3_PARTS)),
         scheme => Err(Misconfiguration::Scheme(scheme.to_owned()).into()),
     }
 }
@@ -80,7 +82,7 @@ mod tests {
     #[test]
     fn a_bucket_opens_without_being_asked() {
         open("s3://bucket").unwrap();
-        assert!(open("s3://bucket/a/prefix/").unwrap().to_string().contains("a/prefix"));
+        assert!(open("s3://bucket/a/prefix/").unwrap().0.to_string().contains("a/prefix"));
     }
 
     #[test]

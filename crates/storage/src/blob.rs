@@ -13,7 +13,7 @@ use crate::backend;
 use crate::digest::{Md5Digest, Md5Hasher};
 use crate::error::{BoxError, StorageError};
 use crate::key::ObjectKey;
-use crate::upload::Upload;
+use crate::upload::{Upload, part_bytes};
 
 /// How long one step of the store may take: a part, a page of a listing, a piece of a download.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,6 +24,7 @@ const DELETE_BATCH: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     store: Arc<dyn ObjectStore>,
+    most_parts: u64,
     probes: Arc<AtomicU64>,
 }
 
@@ -67,12 +68,13 @@ pub struct Listed {
 impl BlobStore {
     /// Opens `file:///folder` (made if missing), `s3://bucket/prefix` (with the usual `AWS_` variables) or `memory://`.
     pub fn open(url: &str) -> Result<Self, StorageError> {
-        backend::open(url).map(Self::new)
+        let (store, most_parts) = backend::open(url)?;
+        Ok(Self { most_parts, ..Self::new(store) })
     }
 
     /// Keeps its objects in `store`.
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, probes: Arc::default() }
+        Self { store, most_parts: u64::MAX, probes: Arc::default() }
     }
 
     /// Streams `body` into the store and hashes it on the way.
@@ -85,7 +87,10 @@ impl BlobStore {
         body: impl Stream<Item = Result<Bytes, BoxError>> + Send,
         limit: PutLimit,
     ) -> Result<Stored, StorageError> {
-        let mut upload = Upload::new(Arc::clone(&self.store), path(key), limit.expected_bytes);
+        let part_bytes = part_bytes(limit.expected_bytes, self.most_parts);
+        let mut upload = Upload::new(Arc::clone(&self.store), path(key), part_bytes);
+        let max_bytes = limit.max_bytes.min(part_bytes.saturating_mul(self.most_parts));
+        let limit = PutLimit { max_bytes, ..limit };
         let result = async {
             let stored = receive(&mut upload, body, limit).await?;
             upload.complete().await?;
@@ -177,9 +182,10 @@ impl BlobStore {
         forgive_missing(within_patience(self.store.delete(&path)).await?)
     }
 
+    /// The same objects, through another store.
     #[cfg(any(test, feature = "fault"))]
-    pub(crate) fn inner(&self) -> &Arc<dyn ObjectStore> {
-        &self.store
+    pub(crate) fn through(&self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        Self { store: wrap(Arc::clone(&self.store)), ..self.clone() }
     }
 }
 

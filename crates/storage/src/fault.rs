@@ -101,7 +101,7 @@ impl BlobStore {
     /// The same objects, behind a [`FaultyStore`].
     #[must_use]
     pub fn with_faults(&self, faults: &Faults) -> Self {
-        Self::new(Arc::new(FaultyStore::new(Arc::clone(self.inner()), faults.clone())))
+        self.through(|store| Arc::new(FaultyStore::new(store, faults.clone())))
     }
 }
 

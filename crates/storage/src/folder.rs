@@ -194,7 +194,11 @@ impl MultipartUpload for StagedUpload {
     fn put_part(&mut self, part: PutPayload) -> UploadPart {
         let (file, offset) = (Arc::clone(&self.file), self.offset);
         self.offset += part.content_length() as u64;
-        Box::pin(blocking(move || write(&file, &part, offset)))
+        Box::pin(blocking(move || {
+            write(&file, &part, offset)?;
+            // At once, so that the end of a large upload does not wait for all of it.
+            file.sync_data()
+        }))
     }
 
     async fn complete(&mut self) -> Result<PutResult> {

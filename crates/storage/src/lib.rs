@@ -18,3 +18,4 @@ pub use error::{BoxError, Cause, Misconfiguration, StorageError};
 pub use fault::{Fault, Faults, FaultyStore};
 pub use key::{KeyError, ObjectKey};
 pub use signed_url::{SealError, TokenError, UrlSigner};
+pub use upload::LARGEST_OBJECT;

@@ -9,8 +9,12 @@ use crate::blob::within_patience;
 use crate::error::StorageError;
 
 const PART_BYTES: u64 = 5 * 1024 * 1024;
+/// What one part may take of the memory.
+const LARGEST_PART_BYTES: u64 = 64 * 1024 * 1024;
 /// What S3 takes.
-const MAX_PARTS: u64 = 10_000;
+pub(crate) const S3_PARTS: u64 = 10_000;
+/// The largest object of any store, so that one can be copied into every other.
+pub const LARGEST_OBJECT: u64 = LARGEST_PART_BYTES * S3_PARTS;
 /// One part travels while the next one fills.
 const PARTS_IN_FLIGHT: usize = 2;
 /// Pieces below this are copied together, so that a part never is a list of a million crumbs.
@@ -29,8 +33,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, expected_bytes: Option<u64>) -> Self {
-        let part_bytes = expected_bytes.map_or(0, |bytes| bytes.div_ceil(MAX_PARTS)).max(PART_BYTES);
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, part_bytes: u64) -> Self {
         Self {
             store,
             path,
@@ -112,6 +115,11 @@ impl Upload {
     }
 }
 
+/// How large the parts of an object are where it may have `most_parts`: as small as they can be.
+pub(crate) fn part_bytes(expected_bytes: Option<u64>, most_parts: u64) -> u64 {
+    expected_bytes.unwrap_or(0).div_ceil(most_parts).clamp(PART_BYTES, LARGEST_PART_BYTES)
+}
+
 impl Drop for Upload {
     fn drop(&mut self) {
         if let Some(multipart) = self.multipart.take()
@@ -126,5 +134,27 @@ impl Drop for Upload {
 async fn abort(mut multipart: Box<dyn MultipartUpload>, path: &Path) {
     if let Err(error) = multipart.abort().await {
         tracing::warn!(object.key = %path, %error, "could not abort an upload");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn parts_grow_only_when_there_would_be_too_many() {
+        for (expected, bytes) in [
+            (None, PART_BYTES),
+            (Some(0), PART_BYTES),
+            (Some(PART_BYTES * S3_PARTS), PART_BYTES),
+            (Some(PART_BYTES * S3_PARTS + 1), PART_BYTES + 1),
+            (Some(LARGEST_OBJECT), LARGEST_PART_BYTES),
+            (Some(u64::MAX), LARGEST_PART_BYTES),
+        ] {
+            assert_eq!(part_bytes(expected, S3_PARTS), bytes, "{expected:?}");
+            assert_eq!(part_bytes(expected.map(|bytes| bytes.min(600 * GIB)), u64::MAX), PART_BYTES);
+        }
     }
 }

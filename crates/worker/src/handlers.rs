@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use counterweight_domain::deletion::{self, Purge};
+use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::id::RunId;
 use counterweight_domain::job::{self, Job, JobKind, JobState};
 use counterweight_domain::{Db, Error, Timestamp, run};
@@ -48,8 +48,10 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     match kind {
         JobKind::PurgeRun { run_id, deletion_id } => purge_run(db, run_id, &deletion_id, stop).await,
         JobKind::DeleteArchivedRun { run_id } => {
-            if deletion::delete_archived(db, run_id, settings.trash).await? {
-                tracing::info!(run.id = %run_id, "archive period over, deleted");
+            match deletion::delete_archived(db, run_id, settings.trash).await? {
+                ArchiveEnd::Deleted => tracing::info!(run.id = %run_id, "archive period over, deleted"),
+                ArchiveEnd::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
+                ArchiveEnd::Withdrawn => {}
             }
             Ok(())
         }

@@ -118,3 +118,20 @@ backend_test!(running_workers_find_new_jobs_and_stop_when_told, |test| {
     let running = unsettled(&test).await.into_iter().filter(|job| job.state == JobState::Running).count();
     assert_eq!(running, 0, "nothing is left behind under a lease");
 });
+
+backend_test!(an_archive_period_that_is_not_over_is_waited_for, |test| {
+    test.insert_deleted_run(1).await;
+    let until = START.after(HOUR).0;
+    test.execute(&format!(
+        "UPDATE run SET lifecycle = 'archived', archived_until = {until}, deleted_at = NULL, purge_after = NULL"
+    ))
+    .await;
+    // As if the clock had stepped back after it was claimed.
+    add(&test, &JobKind::DeleteArchivedRun { run_id: RunId(1) }, START).await;
+    let worker = worker(&test);
+    worker.drain().await.unwrap();
+    assert_eq!(test.texts("SELECT lifecycle FROM run").await, ["archived"]);
+    test.advance(HOUR);
+    worker.drain().await.unwrap();
+    assert_eq!(test.texts("SELECT lifecycle FROM run").await, ["deleted"]);
+});

@@ -110,6 +110,11 @@ impl TestApp {
         self.number(&format!("SELECT COUNT(*) FROM {table}")).await
     }
 
+    /// All bytes of the files of the database, which is `SQLite`'s.
+    pub(crate) fn database_bytes(&self) -> Vec<u8> {
+        self.database.bytes()
+    }
+
     /// Keys of all objects in the store.
     pub(crate) async fn objects(&self) -> Vec<String> {
         consistency::objects(&self.blobs).await.into_keys().collect()

@@ -1,6 +1,7 @@
 //! A migrated database per test.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::process::Command;
 
 use counterweight_domain::{Db, Env};
 use sea_orm::{
@@ -24,7 +25,7 @@ pub(crate) struct TestDatabase {
     backend: Backend,
     url: String,
     direct: DatabaseConnection,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl TestDatabase {
@@ -35,7 +36,7 @@ impl TestDatabase {
                 let url = format!("sqlite:{}", folder.path().join("test.db").display());
                 migrate(&url).await;
                 let direct = connect(&url.replacen("sqlite:", "sqlite://", 1)).await;
-                Self { backend, url, direct, _folder: Some(folder) }
+                Self { backend, url, direct, folder: Some(folder) }
             }
             Backend::Postgres => {
                 let server = postgres_url();
@@ -45,7 +46,7 @@ impl TestDatabase {
                 execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
                 admin.close().await.unwrap();
                 let url = database_url(&server, &name);
-                Self { backend, direct: connect(&url).await, url, _folder: None }
+                Self { backend, direct: connect(&url).await, url, folder: None }
             }
         }
     }
@@ -62,6 +63,14 @@ impl TestDatabase {
             Backend::Postgres => DbBackend::Postgres,
         };
         self.direct.query_all_raw(Statement::from_string(backend, sql)).await.unwrap()
+    }
+
+    /// What the disk holds of it; only of `SQLite`.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let folder = self.folder.as_ref().expect("a database in a folder").path();
+        let files = folder.read_dir().unwrap().map(|file| file.unwrap().path());
+        // By another process: this one would lose SQLite's locks with the first of its files that it closes.
+        Command::new("cat").args(files).output().unwrap().stdout
     }
 
     /// Closes it; what passed leaves nothing behind.

@@ -1,9 +1,10 @@
 //! Opening pools, and checking that they are what we asked for.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use tokio::sync::Notify;
 
@@ -13,15 +14,18 @@ use crate::error::{Error, Result};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// So that one stuck transaction neither holds up all others nor keeps its locks.
+const POSTGRES_TIMEOUTS: [(&str, &str); 2] =
+    [("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "60s")];
 
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`. `pool` is the number of connections for reading.
     pub async fn connect(url: &str, pool: u32, env: Env) -> Result<Self> {
         let jobs_added = Arc::new(Notify::new());
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let url = format!("sqlite://{}?mode=rwc", path.trim_start_matches("//"));
+        if let Some(path) = sqlite_path(url) {
+            let url = format!("sqlite://{path}?mode=rwc");
             let writer = sqlite(&url, 1, false).await?;
-            check_journal(&writer).await?;
+            check_writer(&writer).await?;
             let readers = sqlite(&url, pool, true).await?;
             Ok(Self { readers, writer, env, jobs_added })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -31,6 +35,7 @@ impl Db {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_timeout(ACQUIRE_TIMEOUT)
                 .set_application_name("counterweight")
+                .map_sqlx_postgres_opts(|options| options.options(POSTGRES_TIMEOUTS))
                 .sqlx_logging(true)
                 .sqlx_logging_level(LOG_LEVEL);
             let pool = Database::connect(options).await?;
@@ -43,8 +48,25 @@ impl Db {
             ))
         }
     }
+
+    /// Opens a database that is there, and makes none.
+    pub async fn connect_existing(url: &str, pool: u32, env: Env) -> Result<Self> {
+        match sqlite_path(url) {
+            Some(path) if !Path::new(path).exists() => Err(Error::Precondition {
+                code: "DATABASE_MISSING",
+                reason: format!("{path} is missing; `serve` and `migrate` make it"),
+            }),
+            _ => Self::connect(url, pool, env).await,
+        }
+    }
 }
 
+fn sqlite_path(url: &str) -> Option<&str> {
+    url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"))
+}
+
+/// How `PRAGMA auto_vacuum` calls it.
+const INCREMENTAL: i64 = 2;
 const LOG_LEVEL: log::LevelFilter = log::LevelFilter::Trace;
 
 async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection> {
@@ -55,28 +77,36 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
         .sqlx_logging(true)
         .sqlx_logging_level(LOG_LEVEL)
         .map_sqlx_sqlite_opts(move |options| {
-            options
+            let options = options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
-                .with_regexp()
-                .pragma("query_only", if read_only { "ON" } else { "OFF" })
+                .with_regexp();
+            if read_only {
+                return options.pragma("query_only", "ON");
+            }
+            // Deleted rows are overwritten with zeros, and `Db::reclaim` takes their pages off the file.
+            options.auto_vacuum(SqliteAutoVacuum::Incremental).pragma("secure_delete", "ON")
         });
     Ok(Database::connect(options).await?)
 }
 
-/// WAL is refused silently on some file systems; then readers would block the writer.
-async fn check_journal(connection: &DatabaseConnection) -> Result<()> {
-    let statement = super::dialect::statement(connection, "PRAGMA journal_mode", []);
-    let row = connection.query_one_raw(statement).await?;
-    let mode: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-    if mode.as_deref() == Some("wal") {
-        return Ok(());
+/// WAL is refused silently on some file systems; then readers would block the writer. `auto_vacuum` is refused
+/// silently once there are tables; then the file would never shrink.
+async fn check_writer(connection: &DatabaseConnection) -> Result<()> {
+    const SQL: &str = "SELECT journal_mode, auto_vacuum FROM pragma_journal_mode, pragma_auto_vacuum";
+    let row = connection.query_one_raw(super::dialect::statement(connection, SQL, [])).await?;
+    let row = row.ok_or_else(|| Error::internal("a pragma without a value"))?;
+    let (journal, vacuum): (String, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    let unfit = |reason| Err(Error::invalid("DATABASE_UNFIT", "database_url", reason));
+    if journal != "wal" {
+        return unfit("this file system does not support SQLite's WAL mode");
     }
-    Err(Error::invalid(
-        "DATABASE_UNFIT",
-        "database_url",
-        "this file system does not support SQLite's WAL mode",
-    ))
+    if vacuum != INCREMENTAL {
+        return unfit(
+            "this file cannot shrink; run `PRAGMA auto_vacuum = INCREMENTAL; VACUUM;` on it with `sqlite3` once",
+        );
+    }
+    Ok(())
 }

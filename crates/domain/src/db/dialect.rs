@@ -3,11 +3,22 @@
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-/// `SQLite` busy, locked, I/O error, full, cannot open; with extended codes for busy snapshots.
-pub(super) const PASSING_ERRORS: &[&str] = &["5", "6", "10", "13", "14", "261", "517", "778", "4874"];
+/// `SQLite` busy, locked, I/O error, full, cannot open.
+const PASSING_ERRORS: &[u32] = &[5, 6, 10, 13, 14];
 
-/// `PostgreSQL` classes: connection, transaction rollback, insufficient resources, operator intervention.
-pub(super) const PASSING_CLASSES: &[&str] = &["08", "40", "53", "57", "58"];
+/// `PostgreSQL` classes and states: connection, read-only after a failover, idle for too long in a transaction,
+/// transaction rollback, insufficient resources, lock not had in time, operator intervention.
+const PASSING_STATES: &[&str] = &["08", "25006", "25P03", "40", "53", "55P03", "57", "58"];
+
+/// Whether an error of this code is trouble that passes.
+pub(super) fn passes(code: &str) -> bool {
+    const SQLSTATE_LENGTH: usize = 5;
+    if code.len() == SQLSTATE_LENGTH {
+        return PASSING_STATES.iter().any(|state| code.starts_with(state));
+    }
+    // The lowest byte of `SQLite`'s extended code is the code that it extends.
+    code.parse::<u32>().is_ok_and(|extended| PASSING_ERRORS.contains(&(extended & 0xff)))
+}
 
 /// `PostgreSQL`: a character that is not in the database's encoding. Rust's strings are valid, so it is NUL.
 pub(super) const NUL_IN_TEXT: &str = "22021";
@@ -59,6 +70,27 @@ pub(crate) fn is_among(backend: DbBackend, id: Expr, key: Expr, mut rows: Select
         DbBackend::Postgres => Expr::exists(rows.and_where(key.eq(id)).take()),
         _ => id.in_subquery(rows),
     }
+}
+
+/// How the file of a database gives back the space of deleted rows.
+pub(super) struct Reclaim {
+    /// Counts pages that hold nothing.
+    pub(super) unused: Statement,
+    /// Takes some of them off the file.
+    pub(super) step: Statement,
+    /// Empties the log of past writes.
+    pub(super) log: Statement,
+}
+
+/// None where the database uses such space again by itself, as `PostgreSQL`'s autovacuum does.
+pub(super) fn reclaim(connection: &impl ConnectionTrait) -> Option<Reclaim> {
+    let backend = connection.get_database_backend();
+    let pragma = |sql| Statement::from_string(backend, sql);
+    (backend == DbBackend::Sqlite).then(|| Reclaim {
+        unused: pragma("PRAGMA freelist_count"),
+        step: pragma("PRAGMA incremental_vacuum(1000)"),
+        log: pragma("PRAGMA wal_checkpoint(TRUNCATE)"),
+    })
 }
 
 /// Reads the database's clock in microseconds; none where that clock is this machine's.

@@ -6,6 +6,9 @@
 mod connect;
 pub(crate) mod dialect;
 pub(crate) mod page;
+mod reclaim;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,11 +176,7 @@ fn passes(error: &DbErr) -> bool {
     }
     let Some(error) = sqlx_error(error) else { return false };
     match error {
-        SqlxError::Database(database) => database.code().is_some_and(|code| {
-            let code = code.as_ref();
-            dialect::PASSING_ERRORS.contains(&code)
-                || dialect::PASSING_CLASSES.iter().any(|class| code.len() == 5 && code.starts_with(class))
-        }),
+        SqlxError::Database(database) => database.code().is_some_and(|code| dialect::passes(&code)),
         SqlxError::Io(_)
         | SqlxError::Tls(_)
         | SqlxError::Protocol(_)

@@ -96,19 +96,33 @@ pub async fn delete(
     delete_run(tx, &found, caller.user_id, reason, retention.trash).await
 }
 
-/// Deletes a run whose archive period is over; false when it is not, or no longer archived.
-pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<bool> {
+/// What became of a run whose archive period was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveEnd {
+    /// It is in the trash.
+    Deleted,
+    /// The period lasts until then; nothing was changed.
+    NotBefore(Timestamp),
+    /// It is no longer archived, or has no deadline; nothing was changed.
+    Withdrawn,
+}
+
+/// Deletes a run whose archive period is over.
+pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<ArchiveEnd> {
     let tx = db.begin_write().await?;
     let found = run::load_for_update(&tx, &[id]).await?.remove(&id);
-    let Some(found) = found.filter(|run| {
-        run.lifecycle == Lifecycle::Archived && run.archived_until.is_some_and(|until| until <= tx.now())
-    }) else {
-        return Ok(false);
+    let Some(found) = found.filter(|run| run.lifecycle == Lifecycle::Archived) else {
+        return Ok(ArchiveEnd::Withdrawn);
     };
+    match found.archived_until {
+        None => return Ok(ArchiveEnd::Withdrawn),
+        Some(until) if until > tx.now() => return Ok(ArchiveEnd::NotBefore(until)),
+        Some(_) => {}
+    }
     let reason = Some("archive period over".to_owned());
     delete_run(&tx, &found, found.user_id, reason, trash).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(ArchiveEnd::Deleted)
 }
 
 async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {

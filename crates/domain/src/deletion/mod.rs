@@ -7,7 +7,7 @@ mod purge_tests;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-pub use self::commands::{Retention, archive, delete, delete_archived, restore, unarchive};
+pub use self::commands::{ArchiveEnd, Retention, archive, delete, delete_archived, restore, unarchive};
 pub use self::purge::{Purge, purge, purge_step};
 pub use crate::entity::deletion::Model as Deletion;
 

@@ -24,7 +24,8 @@ pub async fn begin_upload(db: &Db, run_id: RunId) -> Result<(BlobId, ObjectKey)>
     Ok(announced)
 }
 
-/// The bytes have arrived and are durable: the file now has them, and what it had before is unreferenced.
+/// The bytes have arrived and are durable: the file now has them, and what it had before is unreferenced. After a
+/// conflict nothing ever will refer to them, and perhaps no row is left to collect them by.
 pub async fn finish_upload(
     db: &Db,
     run_id: RunId,
@@ -34,8 +35,8 @@ pub async fn finish_upload(
     md5: Md5Digest,
 ) -> Result<()> {
     let tx = db.begin_write().await?;
-    check_writable(&tx, run_id).await?;
     blob::complete(&tx, blob_id, size_bytes, md5).await?;
+    check_writable(&tx, run_id).await?;
     let row = run_file::ActiveModel {
         id: NotSet,
         run_id: Set(run_id),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Func, LikeExpr, Order, Query, WindowStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait as _, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
 use crate::clock::Timestamp;
@@ -42,7 +42,7 @@ pub struct File {
 pub struct FileQuery {
     /// Exactly these; empty for all.
     pub names: Vec<String>,
-    /// SQL `LIKE`, without regard to case, `\` escapes.
+    /// SQL `LIKE`, without regard to the case of ASCII letters, `\` escapes.
     pub pattern: Option<String>,
     /// The last name seen.
     pub after: Option<String>,
@@ -61,7 +61,8 @@ fn select() -> Select<run_file::Entity> {
 /// A page of a run's files by name.
 pub async fn list(db: &impl Source, run: RunId, wanted: &FileQuery, limit: u64) -> Result<Vec<File>> {
     // Plan: ux_run_file_run_id_name serves order, cursor and names; a pattern reads the run's files.
-    let query = select().filter(Column::RunId.eq(run)).filter(wanted.condition()?);
+    let backend = db.connection().get_database_backend();
+    let query = select().filter(Column::RunId.eq(run)).filter(wanted.condition(backend)?);
     Ok(query.order_by_asc(Column::Name).limit(limit).into_model().all(db.connection()).await?)
 }
 
@@ -78,8 +79,8 @@ pub async fn list_many(
     // Plan: ux_run_file_run_id_name, all that is wanted of these runs.
     let mut by_run = WindowStatement::partition_by((run_file::Entity, Column::RunId));
     by_run.order_by((run_file::Entity, Column::Name), Order::Asc);
-    let mut files =
-        select().filter(Column::RunId.is_in(runs.iter().copied())).filter(wanted.condition()?).into_query();
+    let wanted = wanted.condition(db.connection().get_database_backend())?;
+    let mut files = select().filter(Column::RunId.is_in(runs.iter().copied())).filter(wanted).into_query();
     files.expr_window_as(Func::cust("ROW_NUMBER"), by_run, "place");
     let mut page = Query::select();
     page.column(Asterisk)
@@ -95,13 +96,13 @@ pub async fn list_many(
 }
 
 impl FileQuery {
-    fn condition(&self) -> Result<Condition> {
+    fn condition(&self, backend: DbBackend) -> Result<Condition> {
         let mut condition = Condition::all();
         if !self.names.is_empty() {
             condition = condition.add(Column::Name.is_in(&self.names));
         }
         if let Some(pattern) = &self.pattern {
-            condition = condition.add(like(pattern)?);
+            condition = condition.add(like(backend, pattern)?);
         }
         if let Some(after) = &self.after {
             condition = condition.add(Column::Name.gt(after));
@@ -110,7 +111,7 @@ impl FileQuery {
     }
 }
 
-fn like(pattern: &str) -> Result<sea_orm::sea_query::SimpleExpr> {
+fn like(backend: DbBackend, pattern: &str) -> Result<Expr> {
     let escapes = pattern.chars().rev().take_while(|c| *c == '\\').count();
     if escapes % 2 == 1 || pattern.len() > 4096 || pattern.contains('\0') {
         return Err(Error::invalid(
@@ -119,8 +120,10 @@ fn like(pattern: &str) -> Result<sea_orm::sea_query::SimpleExpr> {
             "ends in an escape, is too long or has a NUL",
         ));
     }
-    let pattern = LikeExpr::new(pattern.to_lowercase()).escape('\\');
-    Ok(Expr::expr(Func::lower(Expr::col((run_file::Entity, Column::Name)))).like(pattern))
+    // Only ASCII has a case here: SQLite knows no other, and PostgreSQL's depends on its locale.
+    let name = dialect::bytewise(backend, Expr::col((run_file::Entity, Column::Name)));
+    let pattern = LikeExpr::new(pattern.to_ascii_lowercase()).escape('\\');
+    Ok(Expr::expr(Func::lower(name)).like(pattern))
 }
 
 /// One file by name.

@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, NotSet, QueryFilter, QueryOrder,
-    Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, Set};
 
-use super::chunk::{self, CHUNK_LINES, Chunk, Lines, Prepared};
+use super::chunk::Prepared;
 use super::keys::Keys;
-use super::{HistoryStream, Stream};
+use super::overwrite::{self, Overwrite};
+use super::{HistoryStream, Stream, chunk_rows};
 use crate::db::{Source, WriteTx};
 use crate::entity::{history_chunk, history_stream, run as run_entity};
 use crate::error::{Error, Result};
@@ -148,14 +146,14 @@ impl<'a> Batch<'a> {
 
     async fn write_lines(&mut self, run: RunId, part: Prepared) -> Result<()> {
         let have = self.state(run, part.stream)?.row.line_count;
-        let part = if part.offset < have {
+        let (part, replaced) = if part.offset < have {
             self.flush_chunks().await?;
-            match self.cut_out(run, part).await? {
-                Some(rest) => rest,
+            match overwrite::make_room(self.tx, run, part).await? {
+                Some(Overwrite { part, replaced }) => (part, Some(replaced)),
                 None => return Ok(()),
             }
         } else {
-            part
+            (part, None)
         };
         let state = self
             .streams
@@ -169,6 +167,9 @@ impl<'a> Batch<'a> {
                 state.keys = Some(serde_json::from_str(&state.row.keys).map_err(Error::internal)?);
             }
             if let Some(keys) = &mut state.keys {
+                if let Some(replaced) = &replaced {
+                    keys.subtract(replaced);
+                }
                 let added = keys.merge(&part.keys);
                 if part.stream == Stream::History && !added.is_empty() {
                     self.new_keys.entry(run).or_default().extend(added);
@@ -178,67 +179,8 @@ impl<'a> Batch<'a> {
         if let Some(system_metrics) = part.system_metrics {
             self.system_metrics.insert(run, system_metrics);
         }
-        self.chunks.extend(part.chunks.into_iter().map(|chunk| to_row(run, part.stream, chunk)));
+        self.chunks.extend(part.chunks.into_iter().map(|chunk| chunk_rows::to_row(run, part.stream, chunk)));
         Ok(())
-    }
-
-    /// Makes room for lines that were written before: what stays of the chunks that hold them is stored anew.
-    /// Leading lines that are there already, byte for byte, are dropped from `part`: a retry changes nothing.
-    async fn cut_out(&self, run: RunId, part: Prepared) -> Result<Option<Prepared>> {
-        use history_chunk::Column;
-        // Plan: ux_history_chunk_first_line; a chunk has at most CHUNK_LINES lines.
-        let reach = i64::try_from(CHUNK_LINES).map_err(Error::internal)?;
-        let end = part.offset + part.line_count;
-        let overlapping: Vec<history_chunk::Model> = history_chunk::Entity::find()
-            .filter(Column::RunId.eq(run))
-            .filter(Column::Stream.eq(part.stream))
-            .filter(Column::FirstLine.gt(part.offset - reach))
-            .filter(Column::FirstLine.lt(end))
-            .order_by_asc(Column::FirstLine)
-            .all(self.tx.connection())
-            .await?
-            .into_iter()
-            .filter(|chunk| chunk.first_line + chunk.line_count > part.offset)
-            .collect();
-        let mut stored: HashMap<i64, String> = HashMap::new();
-        for row in &overlapping {
-            stored.extend((row.first_line..).zip(chunk::decode(&row.body, row.raw_bytes)?));
-        }
-        let mut content = Vec::new();
-        for chunk in &part.chunks {
-            content.extend(chunk::decode(&chunk.body, chunk.raw_bytes)?);
-        }
-        let known =
-            (part.offset..).zip(&content).take_while(|(number, line)| stored.get(number) == Some(*line));
-        let skip = known.count();
-        if skip == content.len() {
-            return Ok(None);
-        }
-        content.drain(..skip);
-        let offset = part.offset + i64::try_from(skip).map_err(Error::internal)?;
-        let mut kept = Vec::new();
-        for row in overlapping {
-            let mut before = Vec::new();
-            let mut after = Vec::new();
-            let row_end = row.first_line + row.line_count;
-            for number in row.first_line..row_end {
-                if (offset..end).contains(&number) {
-                    continue;
-                }
-                let line = stored.remove(&number).unwrap_or_default();
-                if number < offset { before.push(line) } else { after.push(line) }
-            }
-            if !before.is_empty() {
-                kept.push(Chunk::of_stored(part.stream, row.first_line, &before)?);
-            }
-            if !after.is_empty() {
-                kept.push(Chunk::of_stored(part.stream, end.max(row.first_line), &after)?);
-            }
-            history_chunk::Entity::delete_by_id(row.id).exec(self.tx.connection()).await?;
-        }
-        insert(self.tx, kept.into_iter().map(|chunk| to_row(run, part.stream, chunk)).collect()).await?;
-        let offset = u64::try_from(offset).map_err(Error::internal)?;
-        Prepared::new(Lines { stream: part.stream, offset, content }).map(Some)
     }
 
     /// The writer was heard of: its run runs, unless this was its last word. Returns whether it should stop.
@@ -265,7 +207,7 @@ impl<'a> Batch<'a> {
     }
 
     async fn flush_chunks(&mut self) -> Result<()> {
-        insert(self.tx, std::mem::take(&mut self.chunks)).await
+        chunk_rows::insert(self.tx, std::mem::take(&mut self.chunks)).await
     }
 
     /// Writes what was gathered.
@@ -312,25 +254,4 @@ impl<'a> Batch<'a> {
 
 fn known(runs: &HashMap<RunId, Run>, id: RunId) -> Result<&Run> {
     runs.get(&id).ok_or_else(|| Error::internal("a run vanished from its batch"))
-}
-
-fn to_row(run: RunId, stream: Stream, chunk: Chunk) -> history_chunk::ActiveModel {
-    history_chunk::ActiveModel {
-        id: NotSet,
-        run_id: Set(run),
-        stream: Set(stream),
-        first_line: Set(chunk.first_line),
-        line_count: Set(chunk.line_count),
-        min_step: Set(chunk.steps.map(|(min, _)| min)),
-        max_step: Set(chunk.steps.map(|(_, max)| max)),
-        raw_bytes: Set(chunk.raw_bytes),
-        body: Set(chunk.body),
-    }
-}
-
-async fn insert(tx: &WriteTx, rows: Vec<history_chunk::ActiveModel>) -> Result<()> {
-    if !rows.is_empty() {
-        history_chunk::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
-    }
-    Ok(())
 }

@@ -15,6 +15,9 @@ use crate::json;
 /// otherwise grow its statistics without end.
 const MOST_KEYS: usize = 20_000;
 const LONGEST_KEY: usize = 512;
+/// The client has some twenty kinds of media; a key has one of them.
+const MOST_TYPES: usize = 32;
+const LONGEST_TYPE: usize = 64;
 const LONGEST_PREVIOUS_VALUE: usize = 1024;
 
 /// What was logged under one key.
@@ -60,7 +63,7 @@ impl Keys {
         for (key, statistics) in &later.0 {
             if let Some(known) = self.0.get_mut(key) {
                 for (kind, count) in &statistics.types {
-                    *known.types.entry(kind.clone()).or_default() += count;
+                    known.add(kind, *count);
                 }
                 known.previous = statistics.previous.clone();
             } else if self.0.len() < MOST_KEYS {
@@ -69,6 +72,22 @@ impl Keys {
             }
         }
         added
+    }
+
+    /// Takes away what rows counted that are gone. The last value stays: what replaces them brings its own.
+    pub(super) fn subtract(&mut self, gone: &Self) {
+        for (key, statistics) in &gone.0 {
+            let Some(known) = self.0.get_mut(key) else { continue };
+            for (kind, count) in &statistics.types {
+                if let Some(have) = known.types.get_mut(kind) {
+                    *have = have.saturating_sub(*count);
+                }
+            }
+            known.types.retain(|_, count| *count > 0);
+            if known.types.is_empty() {
+                self.0.remove(key);
+            }
+        }
     }
 
     /// The shape of `historyKeys` (protocol reference 5.7).
@@ -91,13 +110,16 @@ impl Keys {
 
 impl KeyStatistics {
     fn count(&mut self, value: &Value) {
-        match self.types.get_mut(type_of(value)) {
-            Some(count) => *count += 1,
-            None => {
-                self.types.insert(type_of(value).to_owned(), 1);
-            }
-        }
+        self.add(type_of(value), 1);
         self.previous = previous(value);
+    }
+
+    fn add(&mut self, kind: &str, count: u64) {
+        if let Some(have) = self.types.get_mut(kind) {
+            *have += count;
+        } else if self.types.len() < MOST_TYPES {
+            self.types.insert(kind.to_owned(), count);
+        }
     }
 }
 
@@ -139,7 +161,10 @@ fn type_of(value: &Value) -> &str {
         Value::String(text) if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") => "number",
         Value::String(_) => "string",
         Value::Array(_) => "list",
-        Value::Object(object) => object.get("_type").and_then(Value::as_str).unwrap_or("map"),
+        Value::Object(object) => {
+            let kind = object.get("_type").and_then(Value::as_str);
+            kind.filter(|kind| kind.len() <= LONGEST_TYPE).unwrap_or("map")
+        }
     }
 }
 
@@ -179,5 +204,33 @@ mod tests {
         assert_eq!(shown["keys"]["loss"]["previousValue"], 0.5);
         assert_eq!(shown["keys"]["loss"]["typeCounts"], json!([{"type": "number", "count": 3}]));
         assert_eq!(shown["keys"]["dict.val1"]["previousValue"], 1);
+    }
+
+    #[test]
+    fn what_is_taken_away_was_never_counted() {
+        let (kept, gone) = (r#"{"loss": 1, "name": "x"}"#, r#"{"loss": "NaN", "only": true, "name": 2}"#);
+        let mut keys = Keys::default();
+        keys.count(kept).unwrap();
+        let alone = keys.to_history_keys(None)["keys"]["loss"]["typeCounts"].clone();
+        keys.count(gone).unwrap();
+        let mut replaced = Keys::default();
+        replaced.count(gone).unwrap();
+        keys.subtract(&replaced);
+        assert_eq!(keys.to_history_keys(None)["keys"]["loss"]["typeCounts"], alone);
+        assert_eq!(keys.to_history_keys(None)["keys"]["only"], Value::Null);
+    }
+
+    #[test]
+    fn made_up_types_do_not_pile_up() {
+        let mut keys = Keys::default();
+        for n in 0..1000 {
+            keys.count(&format!(
+                r#"{{"a": {{"_type": "t{n}"}}, "b": {{"_type": "{}"}}}}"#,
+                "x".repeat(65 + n)
+            ))
+            .unwrap();
+        }
+        assert_eq!(keys.0["a"].types.len(), MOST_TYPES);
+        assert!(keys.0["b"].types.contains_key("map"));
     }
 }

@@ -6,8 +6,10 @@
 
 mod append;
 mod chunk;
+mod chunk_rows;
 mod console;
 mod keys;
+mod overwrite;
 mod queries;
 mod sample;
 mod step;
@@ -22,6 +24,7 @@ pub use self::console::{LogLine, parse_line};
 pub use self::queries::{
     LinePage, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
 };
+pub use self::sample::RowBudget;
 pub use self::writer::Writer;
 pub use crate::entity::history_stream::Model as HistoryStream;
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::chunk::{self, CHUNK_LINES};
 use super::keys::Keys;
-use super::sample::Decimator;
+use super::sample::{Decimator, RowBudget};
 use super::step::step_of;
 use super::{HistoryStream, LogLine, Stream, console};
 use crate::db::Source;
@@ -87,12 +87,11 @@ pub async fn rows(
     stream: Stream,
     range: StepRange,
     samples: usize,
+    budget: &RowBudget,
 ) -> Result<Vec<String>> {
-    let mut chosen = Decimator::new(samples.min(MOST_ROWS));
-    for_each_line(db, run, stream, range, |_, line| {
-        if range.is_everything() || step_in(&line, range) {
-            chosen.push(line);
-        }
+    let mut chosen = Decimator::new(samples.min(MOST_ROWS), budget);
+    for_each_line(db, run, stream, range, |line| {
+        if range.is_everything() || step_in(&line, range) { chosen.push(line) } else { Ok(()) }
     })
     .await?;
     Ok(chosen.finish())
@@ -104,16 +103,19 @@ fn step_in(line: &str, range: StepRange) -> bool {
 }
 
 /// Rows that have all the wanted keys, cut down to these. Non-finite numbers are quoted.
-pub async fn sampled(db: &impl Source, run: RunId, spec: &SampleSpec) -> Result<Vec<Value>> {
-    let mut chosen = Decimator::new(spec.samples.min(MOST_ROWS));
-    for_each_line(db, run, Stream::History, spec.range, |_, line| {
-        let Ok(Value::Object(row)) = json::parse(&line) else { return };
+pub async fn sampled(
+    db: &impl Source,
+    run: RunId,
+    spec: &SampleSpec,
+    budget: &RowBudget,
+) -> Result<Vec<Value>> {
+    let mut chosen = Decimator::new(spec.samples.min(MOST_ROWS), budget);
+    for_each_line(db, run, Stream::History, spec.range, |line| {
+        let Ok(Value::Object(row)) = json::parse(&line) else { return Ok(()) };
         if !spec.range.is_everything() && !step_of(&row).is_some_and(|step| spec.range.contains(step)) {
-            return;
+            return Ok(());
         }
-        if let Some(cut) = project(&row, &spec.keys) {
-            chosen.push(cut);
-        }
+        project(&row, &spec.keys).map_or(Ok(()), |cut| chosen.push(cut))
     })
     .await?;
     let mut rows = chosen.finish();
@@ -192,7 +194,7 @@ async fn for_each_line(
     run: RunId,
     stream: Stream,
     range: StepRange,
-    mut visit: impl FnMut(i64, String),
+    mut visit: impl FnMut(String) -> Result<()>,
 ) -> Result<()> {
     let mut after = -1;
     loop {
@@ -215,8 +217,8 @@ async fn for_each_line(
         let Some(last) = chunks.last() else { return Ok(()) };
         after = last.first_line;
         for chunk in &chunks {
-            for (number, line) in (chunk.first_line..).zip(chunk::decode(&chunk.body, chunk.raw_bytes)?) {
-                visit(number, line);
+            for line in chunk::decode(&chunk.body, chunk.raw_bytes)? {
+                visit(line)?;
             }
         }
     }

@@ -1,11 +1,76 @@
 //! Choosing few of many rows, in one pass and bounded memory. Pure.
 
+use std::mem::size_of;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// The memory that all rows of one answer share.
+#[derive(Debug)]
+pub struct RowBudget {
+    bytes: usize,
+    used: AtomicUsize,
+}
+
+impl RowBudget {
+    /// So many bytes.
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes, used: AtomicUsize::new(0) }
+    }
+
+    fn take(&self, bytes: usize) -> Result<()> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if used <= self.bytes {
+            return Ok(());
+        }
+        let reason = format!("more than {} bytes of rows; ask for fewer samples or steps", self.bytes);
+        Err(Error::invalid("RESULT_TOO_LARGE", "history", reason))
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What a row takes in memory, about.
+pub(super) trait Row {
+    /// In bytes.
+    fn bytes(&self) -> usize;
+}
+
+impl Row for String {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.len()
+    }
+}
+
+impl Row for Map<String, Value> {
+    fn bytes(&self) -> usize {
+        self.iter().map(|(key, value)| key.bytes() + value.bytes()).sum()
+    }
+}
+
+impl Row for Value {
+    fn bytes(&self) -> usize {
+        let inside = match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => 0,
+            Self::String(text) => text.len(),
+            Self::Array(items) => items.iter().map(Self::bytes).sum(),
+            Self::Object(members) => members.bytes(),
+        };
+        size_of::<Self>() + inside
+    }
+}
+
 /// Keeps an even choice of what it is shown: always the first, and the last at the end.
 ///
 /// It keeps every `stride`-th item and doubles the stride whenever it holds twice what is wanted, so at any length
 /// it holds less than two times `wanted` items, evenly spaced.
 #[derive(Debug)]
-pub(super) struct Decimator<T> {
+pub(super) struct Decimator<'b, T> {
+    budget: &'b RowBudget,
     wanted: usize,
     stride: usize,
     seen: usize,
@@ -13,51 +78,61 @@ pub(super) struct Decimator<T> {
     last: Option<T>,
 }
 
-impl<T> Decimator<T> {
+impl<'b, T: Row> Decimator<'b, T> {
     /// Keeps about `wanted` items, all of them while they are not more than that.
-    pub(super) fn new(wanted: usize) -> Self {
-        Self { wanted: wanted.max(1), stride: 1, seen: 0, kept: Vec::new(), last: None }
+    pub(super) fn new(wanted: usize, budget: &'b RowBudget) -> Self {
+        Self { budget, wanted: wanted.max(1), stride: 1, seen: 0, kept: Vec::new(), last: None }
     }
 
-    /// Shows it the next item.
-    pub(super) fn push(&mut self, item: T) {
+    /// Shows it the next item. Refuses one that the budget has no room for.
+    pub(super) fn push(&mut self, item: T) -> Result<()> {
+        self.budget.take(item.bytes())?;
+        if self.seen.is_multiple_of(self.stride) && self.kept.len() >= self.wanted.saturating_mul(2) {
+            self.thin_out();
+        }
+        if let Some(passed) = self.last.take() {
+            self.budget.give_back(passed.bytes());
+        }
         if self.seen.is_multiple_of(self.stride) {
-            if self.kept.len() >= self.wanted.saturating_mul(2) {
-                self.stride *= 2;
-                let mut index = 0;
-                self.kept.retain(|_| {
-                    index += 1;
-                    index % 2 == 1
-                });
-            }
-            if self.seen.is_multiple_of(self.stride) {
-                self.kept.push(item);
-                self.last = None;
-            } else {
-                self.last = Some(item);
-            }
+            self.kept.push(item);
         } else {
             self.last = Some(item);
         }
         self.seen += 1;
+        Ok(())
+    }
+
+    fn thin_out(&mut self) {
+        self.stride *= 2;
+        let mut index = 0;
+        self.kept.retain(|item| {
+            index += 1;
+            let stays = index % 2 == 1;
+            if !stays {
+                self.budget.give_back(item.bytes());
+            }
+            stays
+        });
     }
 
     /// The choice: at most `wanted` items, the first and the last among them.
     pub(super) fn finish(mut self) -> Vec<T> {
         self.kept.extend(self.last);
-        let total = self.kept.len();
-        if total <= self.wanted {
+        let (total, wanted) = (self.kept.len(), self.wanted);
+        if total <= wanted {
             return self.kept;
         }
-        if self.wanted == 1 {
-            return self.kept.into_iter().take(1).collect();
-        }
-        let mut chosen = (0..self.wanted).map(|n| n * (total - 1) / (self.wanted - 1)).peekable();
+        let mut chosen = (0..wanted).map(|n| n * (total - 1) / (wanted - 1).max(1)).peekable();
+        let mut index = 0;
+        self.kept.retain(|item| {
+            let stays = chosen.next_if_eq(&index).is_some();
+            index += 1;
+            if !stays {
+                self.budget.give_back(item.bytes());
+            }
+            stays
+        });
         self.kept
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, item)| chosen.next_if_eq(&index).map(|_| item))
-            .collect()
     }
 }
 
@@ -67,15 +142,23 @@ mod tests {
 
     use super::*;
 
+    impl Row for usize {
+        fn bytes(&self) -> usize {
+            *self
+        }
+    }
+
     proptest! {
         #[test]
         fn a_sample_is_in_order_small_enough_and_has_both_ends(total in 0_usize..5000, wanted in 1_usize..600) {
-            let mut decimator = Decimator::new(wanted);
+            let budget = RowBudget::new(usize::MAX);
+            let mut decimator = Decimator::new(wanted, &budget);
             for item in 0..total {
-                decimator.push(item);
+                decimator.push(item).unwrap();
                 prop_assert!(decimator.kept.len() <= wanted * 2);
             }
             let sample = decimator.finish();
+            prop_assert_eq!(budget.used.load(Ordering::Relaxed), sample.iter().sum::<usize>());
             prop_assert_eq!(sample.len(), total.min(wanted));
             prop_assert!(sample.is_sorted());
             if total > 0 {
@@ -85,5 +168,25 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn samples_share_a_budget() {
+        let budget = RowBudget::new(10);
+        let mut first = Decimator::new(2, &budget);
+        for item in [3, 1, 1, 1, 1] {
+            first.push(item).unwrap();
+        }
+        assert_eq!(first.finish(), [3, 1]);
+        let mut second = Decimator::new(2, &budget);
+        second.push(6).unwrap();
+        assert_eq!(second.push(1).unwrap_err().code(), "RESULT_TOO_LARGE");
+    }
+
+    #[test]
+    fn a_row_counts_with_all_that_is_in_it() {
+        let row = serde_json::json!({"a": ["bc", {"d": null}]});
+        let texts = 4;
+        let (keys, values) = (2 * size_of::<String>(), 5 * size_of::<Value>());
+        assert_eq!(row.bytes(), texts + keys + values);
     }
 }

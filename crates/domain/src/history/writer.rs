@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{Append, Appended, Batch};
-use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::db::{Db, WriteTx};
+use crate::error::{Error, Result, chain};
 use crate::id::RunId;
 
 /// Appends in one transaction. While one batch commits, the next one gathers.
@@ -48,34 +48,51 @@ async fn run(db: Db, mut receiver: mpsc::Receiver<Request>) {
 }
 
 async fn commit_and_answer(db: &Db, requests: Vec<Request>) {
-    let appends: Vec<Append> = requests.iter().map(|request| request.append.clone()).collect();
+    let appends = requests.iter().map(|request| request.append.clone()).collect();
     match store(db, appends).await {
         Ok(results) => {
             for (request, result) in requests.into_iter().zip(results) {
                 deliver(request.answer, result);
             }
         }
-        // One append that cannot be stored must not take the others with it: try each on its own.
-        Err(Error::Internal { .. }) if requests.len() > 1 => {
-            for request in requests {
-                let alone = store(db, vec![request.append]).await;
-                let result = alone.and_then(|mut results| {
-                    results.pop().unwrap_or_else(|| Err(Error::internal("an append without its answer")))
-                });
-                deliver(request.answer, result);
+        Err(Failed::ToBegin(error)) => refuse(requests, &error),
+        Err(Failed::Underway(error)) if requests.len() == 1 => refuse(requests, &error),
+        Err(Failed::Underway(_)) => one_by_one(db, requests).await,
+    }
+}
+
+/// One append that cannot be stored, or waits for a row that someone holds, must not take the others with it.
+async fn one_by_one(db: &Db, requests: Vec<Request>) {
+    let mut requests = requests.into_iter();
+    while let Some(request) = requests.next() {
+        match store(db, vec![request.append.clone()]).await {
+            Ok(mut results) => {
+                let missing = || Err(Error::internal("an append without its answer"));
+                deliver(request.answer, results.pop().unwrap_or_else(missing));
             }
-        }
-        Err(error) => {
-            tracing::warn!(error = %chain(&error), requests = requests.len(), "appends were not stored");
-            for request in requests {
-                deliver(request.answer, Err(again(&error)));
+            Err(Failed::Underway(error)) => refuse(vec![request], &error),
+            Err(Failed::ToBegin(error)) => {
+                refuse(std::iter::once(request).chain(requests).collect(), &error);
+                return;
             }
         }
     }
 }
 
-async fn store(db: &Db, appends: Vec<Append>) -> Result<Vec<Result<Appended>>> {
-    let tx = db.begin_write().await?;
+/// Why a batch was not stored.
+enum Failed {
+    /// The database is away or busy: nobody's append can be stored now.
+    ToBegin(Error),
+    /// One of the appends, or what it met, is the reason.
+    Underway(Error),
+}
+
+async fn store(db: &Db, appends: Vec<Append>) -> Result<Vec<Result<Appended>>, Failed> {
+    let tx = db.begin_write().await.map_err(Failed::ToBegin)?;
+    store_in(tx, appends).await.map_err(Failed::Underway)
+}
+
+async fn store_in(tx: WriteTx, appends: Vec<Append>) -> Result<Vec<Result<Appended>>> {
     let mut ids: Vec<RunId> = appends.iter().map(|append| append.run_id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -89,17 +106,19 @@ async fn store(db: &Db, appends: Vec<Append>) -> Result<Vec<Result<Appended>>> {
     Ok(results)
 }
 
+fn refuse(requests: Vec<Request>, error: &Error) {
+    tracing::warn!(error = %chain(error), requests = requests.len(), "appends were not stored");
+    for request in requests {
+        deliver(request.answer, Err(again(error)));
+    }
+}
+
 /// The same trouble for everyone who waited on this batch.
 fn again(error: &Error) -> Error {
     match error {
         Error::Internal { .. } => Error::internal(chain(error)),
         _ => Error::unavailable(chain(error)),
     }
-}
-
-fn chain(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn deliver(answer: oneshot::Sender<Result<Appended>>, result: Result<Appended>) {

@@ -46,7 +46,10 @@ pub async fn request_state(tx: &WriteTx, caller: &Caller, id: RunId, to: RunStat
 }
 
 async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    super::find_by_id(tx, caller, id).await?.ok_or_else(|| Error::not_found("run", id.to_node_id()))
+    let missing = || Error::not_found("run", id.to_node_id());
+    super::find_by_id(tx, caller, id).await?.ok_or_else(missing)?;
+    let held = super::hold(tx, id).await?;
+    if held.lifecycle.is_reachable() { Ok(held) } else { Err(missing()) }
 }
 
 /// Marks runs whose writer fell silent: running ones crashed, preempting ones preempted. Returns how many.

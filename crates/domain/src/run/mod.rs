@@ -16,7 +16,7 @@ pub use self::listing::{count, list};
 pub use self::queries::{
     find, find_by_id, find_including_deleted, get_documents, get_many, list_trash, resolve,
 };
-pub(crate) use self::queries::{load_for_update, path_of};
+pub(crate) use self::queries::{hold, load_for_update, path_of};
 pub use self::state::{Lifecycle, RunState, Tags, ValueScope};
 pub use self::upsert::{Upsert, Upserted, upsert};
 pub use crate::entity::run::Model as Run;

@@ -122,6 +122,13 @@ pub async fn list_trash(
     Ok(query.all(db.connection()).await?)
 }
 
+/// A run by id, locked until the transaction ends: what was seen of it before may have changed, and from here on
+/// cannot.
+pub(crate) async fn hold(tx: &WriteTx, id: RunId) -> Result<Run> {
+    let held = load_for_update(tx, &[id]).await?.remove(&id);
+    held.ok_or_else(|| Error::not_found("run", id.to_node_id()))
+}
+
 /// Runs by id, locked until the transaction ends. `SQLite` has one writer and needs no lock; the order keeps two
 /// servers on `PostgreSQL` from waiting for each other in a circle.
 pub(crate) async fn load_for_update(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Run>> {

@@ -115,6 +115,9 @@ impl Tags {
 
     /// Checks and de-duplicates.
     pub fn new(tags: Vec<String>) -> Result<Self> {
+        if tags.len() > Self::MOST {
+            return Err(Error::invalid("TAG_INVALID", "tags", format!("at most {} tags", Self::MOST)));
+        }
         let mut kept: Vec<String> = Vec::with_capacity(tags.len());
         for (index, tag) in tags.into_iter().enumerate() {
             if tag.is_empty() || tag.len() > Self::LONGEST || tag.contains('\0') {
@@ -127,9 +130,6 @@ impl Tags {
             if !kept.contains(&tag) {
                 kept.push(tag);
             }
-        }
-        if kept.len() > Self::MOST {
-            return Err(Error::invalid("TAG_INVALID", "tags", format!("at most {} tags", Self::MOST)));
         }
         Ok(Self(kept))
     }

@@ -32,7 +32,7 @@ pub struct Upsert {
     /// Only from public `create_run` and the like.
     pub state: Option<RunState>,
     /// All tags; an empty list clears them.
-    pub tags: Option<Vec<String>>,
+    pub tags: Option<Tags>,
     /// Group.
     pub group_name: Option<String>,
     /// Job type.
@@ -71,6 +71,7 @@ pub async fn upsert(tx: &WriteTx, caller: &Caller, upsert: Upsert) -> Result<Ups
         }
         None => by_name(tx, caller, &upsert).await?,
     };
+    let found = super::hold(tx, found.id).await?;
     if !found.lifecycle.is_reachable() {
         return Err(Error::RunDeleted { path: super::path_of(tx, &found).await? });
     }
@@ -153,7 +154,6 @@ async fn apply(tx: &WriteTx, before: Run, upsert: Upsert, inserted: bool) -> Res
         }
     }
     if let Some(tags) = upsert.tags {
-        let tags = Tags::new(tags)?;
         documents::index_tags(tx, &before, &tags).await?;
         row.tags = Set(tags);
     }

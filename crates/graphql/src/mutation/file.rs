@@ -1,5 +1,7 @@
 //! Files of runs.
 
+use std::collections::HashSet;
+
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
@@ -7,6 +9,7 @@ use counterweight_domain::file::{self, FileName};
 use counterweight_domain::id::{FileId, ProjectId};
 use counterweight_domain::run;
 
+use crate::connection::at_most;
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::object::File;
@@ -14,7 +17,7 @@ use crate::object::File;
 #[derive(Debug, Default)]
 pub(super) struct FileMutation;
 
-/// The client asks for at most some hundreds at once.
+/// The client asks for at most some hundreds at once, and both databases take as many values in one statement.
 const MOST_FILES: usize = 10_000;
 
 /// Files about to be uploaded.
@@ -97,10 +100,7 @@ async fn find_run(
     name: &str,
     files: &[String],
 ) -> Result<run::Run> {
-    if files.len() > MOST_FILES {
-        let reason = format!("at most {MOST_FILES} files at once");
-        return Err(domain::Error::invalid("TOO_MANY", "files", reason)).or_graphql();
-    }
+    at_most(MOST_FILES, files.len(), "files")?;
     run::resolve(&request.db, &request.caller, entity, project, name).await.or_graphql()
 }
 
@@ -135,8 +135,9 @@ impl FileMutation {
             input;
         let request = ctx.request()?;
         let found = find_run(request, &entity_name, &project_name, &run_name, &files).await?;
-        let wanted = files.len();
-        let query = file::FileQuery { names: files, ..file::FileQuery::default() };
+        let names: HashSet<String> = files.into_iter().collect();
+        let wanted = names.len();
+        let query = file::FileQuery { names: names.into_iter().collect(), ..file::FileQuery::default() };
         let there = file::list(&request.db, found.id, &query, MOST_FILES as u64).await.or_graphql()?;
         Ok(Some(MarkRunFilesUploadedPayload { success: there.len() == wanted, client_mutation_id }))
     }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
 use counterweight_domain::id::RunId;
-use counterweight_domain::run::{self, Document, RunState, Upsert};
+use counterweight_domain::run::{self, Document, RunState, Tags, Upsert};
 
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
@@ -153,7 +153,7 @@ impl UpsertBucketInput {
                 .transpose()
                 .or_graphql()?,
             state: self.state.map(|state| state.parse::<RunState>()).transpose().or_graphql()?,
-            tags: self.tags,
+            tags: self.tags.map(Tags::new).transpose().or_graphql()?,
             group_name: self.group_name,
             job_type: self.job_type,
             host: self.host,

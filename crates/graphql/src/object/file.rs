@@ -1,6 +1,9 @@
 //! Files of runs.
 
+use std::collections::{HashMap, HashSet};
+
 use async_graphql::{Context, ID, Object, SimpleObject};
+use serde::Serialize;
 
 use counterweight_domain as domain;
 use counterweight_domain::file::{self, FileName, FileQuery, Grant};
@@ -41,49 +44,93 @@ struct FileEdge {
     cursor: String,
 }
 
+/// The client asks older servers for the files of one upload, some hundreds at most.
+const MOST_NAMES: usize = 1000;
+
 impl FileConnection {
-    /// A page of a run's files. Of `names`, also those that have no file, on the last page.
+    /// A page of a run's files, by name.
     pub(crate) async fn page(
         ctx: &Context<'_>,
         run: &domain::run::Run,
-        names: Vec<String>,
         pattern: Option<String>,
         after: Option<&str>,
         first: Option<i32>,
     ) -> Result<Self> {
-        let loader = &ctx.request()?.loader;
-        let wanted = connection::page_size(first)?;
-        let after: Option<String> = connection::decode("files", after)?;
-        let missing_too = after.is_none();
-        let query = FileQuery { names, pattern: pattern.filter(|pattern| !pattern.is_empty()), after };
-        let page = FilePage { run: run.id, wanted: query, limit: wanted + 1 };
-        let rows = loader.load_one(page.clone()).await.or_graphql()?.unwrap_or_default();
-        let (rows, has_next_page) = connection::cut(rows, wanted);
-        let mut files: Vec<File> = rows.into_iter().map(|row| File::stored(run, row)).collect();
-        if missing_too && !has_next_page {
-            for name in page.wanted.names {
-                if !files.iter().any(|file| file.name == name) {
-                    files.push(File::announced(run, name));
-                }
-            }
-        }
-        let mut edges = Vec::with_capacity(files.len());
-        for node in files {
-            let cursor = connection::encode("files", &node.name)?;
-            edges.push(FileEdge { node, cursor });
-        }
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        let list = format!("files of run {}", run.id);
+        let limit = connection::page_size(first)?;
+        let after = connection::decode(&list, after)?;
+        let pattern = pattern.filter(|pattern| !pattern.is_empty());
+        let wanted = FileQuery { names: Vec::new(), pattern, after };
+        let (rows, has_next_page) = connection::cut(load(ctx, run, wanted, limit + 1).await?, limit);
+        let files = rows.into_iter().map(|row| File::stored(run, row));
+        let edges =
+            files.map(|file| FileEdge::new(&list, &file.name.clone(), file)).collect::<Result<_>>()?;
+        Self::new(ctx, run, edges, has_next_page).await
+    }
+
+    /// A page of these files of a run, whether they are there or not.
+    pub(crate) async fn named(
+        ctx: &Context<'_>,
+        run: &domain::run::Run,
+        mut names: Vec<String>,
+        after: Option<&str>,
+        first: Option<i32>,
+    ) -> Result<Self> {
+        connection::at_most(MOST_NAMES, names.len(), "names")?;
+        let list = format!("named files of run {}", run.id);
+        let limit = connection::page_size(first)?;
+        let start = connection::decode(&list, after)?.map_or(0, |last: usize| last.saturating_add(1));
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        let places = names.into_iter().enumerate().skip(start).collect();
+        let (places, has_next_page) = connection::cut(places, limit);
+        let names = places.iter().map(|(_, name)| name.clone()).collect();
+        let wanted = FileQuery { names, ..FileQuery::default() };
+        let rows = load(ctx, run, wanted, limit).await?;
+        let mut stored: HashMap<_, _> = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
+        let mut file = |name| match stored.remove(&name) {
+            Some(row) => File::stored(run, row),
+            None => File::announced(run, name),
+        };
+        let files = places.into_iter().map(|(place, name)| (place, file(name)));
+        let edges = files.map(|(place, file)| FileEdge::new(&list, &place, file)).collect::<Result<_>>()?;
+        Self::new(ctx, run, edges, has_next_page).await
+    }
+
+    async fn new(
+        ctx: &Context<'_>,
+        run: &domain::run::Run,
+        edges: Vec<FileEdge>,
+        has_next_page: bool,
+    ) -> Result<Self> {
         let total_count = if ctx.look_ahead().field("totalCount").exists() {
-            loader.load_one(FileCount(run.id)).await.or_graphql()?
+            ctx.request()?.loader.load_one(FileCount(run.id)).await.or_graphql()?
         } else {
             None
         };
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(Self {
             edges,
             page_info: PageInfo { end_cursor, has_next_page },
             total_count: total_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
             upload_headers: Some(Vec::new()),
         })
+    }
+}
+
+async fn load(
+    ctx: &Context<'_>,
+    run: &domain::run::Run,
+    wanted: FileQuery,
+    limit: u64,
+) -> Result<Vec<file::File>> {
+    let page = FilePage { run: run.id, wanted, limit };
+    Ok(ctx.request()?.loader.load_one(page).await.or_graphql()?.unwrap_or_default())
+}
+
+impl FileEdge {
+    fn new(list: &str, at: &impl Serialize, node: File) -> Result<Self> {
+        Ok(Self { node, cursor: connection::encode(list, at)? })
     }
 }
 

@@ -1,5 +1,7 @@
 //! History as the client asks for it.
 
+use std::collections::HashSet;
+
 use async_graphql::{Context, SimpleObject};
 use serde::Deserialize;
 
@@ -7,13 +9,15 @@ use counterweight_domain as domain;
 use counterweight_domain::history::{LogLine as Line, SampleSpec, StepRange};
 use counterweight_domain::id::RunId;
 
-use crate::connection::{self, PageInfo};
+use crate::connection::{self, PageInfo, at_most};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::scalars::{Json, JsonString};
 
 /// Rows that a chart shows when it names no number.
 const DEFAULT_SAMPLES: usize = 500;
+const MOST_SPECS: usize = 100;
+const MOST_KEYS: usize = 1000;
 
 /// History that lies in Parquet files, and what does not yet.
 #[derive(SimpleObject)]
@@ -57,12 +61,14 @@ struct LogLineEdge {
 }
 
 impl LogLineConnection {
-    const LIST: &str = "log lines";
-
     /// The number of the first line after a cursor.
-    pub(crate) fn start_after(cursor: Option<&str>) -> Result<i64> {
-        let after: Option<i64> = connection::decode(Self::LIST, cursor)?;
+    pub(crate) fn start_after(run: RunId, cursor: Option<&str>) -> Result<i64> {
+        let after: Option<i64> = connection::decode(&Self::list(run), cursor)?;
         Ok(after.map_or(0, |after| after.saturating_add(1).max(0)))
+    }
+
+    fn list(run: RunId) -> String {
+        format!("log lines of run {run}")
     }
 
     /// The `wanted` lines from number `start` on.
@@ -71,7 +77,7 @@ impl LogLineConnection {
         let page = domain::history::line_page(&ctx.request()?.db, run, start, wanted).await.or_graphql()?;
         let end = page.lines.last().map(|line| line.number);
         let has_next_page = end.is_some_and(|end| end + 1 < page.line_count);
-        let end_cursor = end.map(|end| connection::encode(Self::LIST, &end)).transpose()?;
+        let end_cursor = end.map(|end| connection::encode(&Self::list(run), &end)).transpose()?;
         let edges = page.lines.into_iter().map(LogLineEdge::from).collect();
         Ok(Self { edges, page_info: PageInfo { end_cursor, has_next_page } })
     }
@@ -99,24 +105,45 @@ struct Spec {
     max_step: Option<i64>,
 }
 
-/// Reads a spec of `sampledHistory`. Clients from 0.22 on mean its `maxStep` to be inclusive, older ones exclusive; both
-/// ask for as many samples as there are steps in their window, which tells them apart.
-pub(crate) fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
+/// What rows cost beside other fields: a client's page of 100 000 rows of one run must pass, and one of every run in a
+/// list must not.
+pub(crate) fn cost(samples: usize) -> usize {
+    100 + samples / 10
+}
+
+/// What all rows of a `sampledHistory` cost. What is wrong with a spec is told later.
+pub(crate) fn specs_cost(specs: &[JsonString]) -> usize {
+    let samples = |spec: &JsonString| parse_spec(spec).map_or(0, |spec| spec.samples);
+    specs.iter().map(samples).map(cost).fold(1, usize::saturating_add)
+}
+
+/// Reads the specs of `sampledHistory`.
+pub(crate) fn parse_specs(specs: &[JsonString]) -> Result<Vec<SampleSpec>> {
+    at_most(MOST_SPECS, specs.len(), "specs")?;
+    specs.iter().map(parse_spec).collect()
+}
+
+/// Clients from 0.22 on mean the `maxStep` of a spec to be inclusive, older ones exclusive; both ask for as many samples
+/// as there are steps in their window, which tells them apart.
+fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
     let invalid =
         |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
     let spec: Spec = serde_json::from_str(&text.0).map_err(invalid).or_graphql()?;
-    let mut keys = Vec::with_capacity(spec.keys.len());
-    for key in spec.keys {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
     let samples = spec.samples.unwrap_or(DEFAULT_SAMPLES);
     let exclusive = spec.min_step.zip(spec.max_step).is_some_and(|(min, max)| {
         usize::try_from(max.saturating_sub(min)).is_ok_and(|steps| steps == samples)
     });
     let max = spec.max_step.map(|max| if exclusive { max } else { max.saturating_add(1) });
-    Ok(SampleSpec { keys, samples, range: StepRange { min: spec.min_step, max } })
+    let range = StepRange { min: spec.min_step, max };
+    Ok(SampleSpec { keys: distinct_keys(spec.keys)?, samples, range })
+}
+
+/// Each key once, where it comes first.
+pub(crate) fn distinct_keys(mut keys: Vec<String>) -> Result<Vec<String>> {
+    at_most(MOST_KEYS, keys.len(), "keys")?;
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -134,5 +161,13 @@ mod tests {
         assert_eq!(range(r#"{"keys":["a"],"minStep":0,"maxStep":10,"samples":10}"#), ten_steps);
         assert_eq!(range(r#"{"keys":["a"]}"#), StepRange::default());
         assert!(parse_spec(&JsonString("[".to_owned())).is_err());
+    }
+
+    #[test]
+    fn rows_cost_more_the_more_are_asked_for() {
+        let spec = |samples: usize| JsonString(format!(r#"{{"keys":["a"],"samples":{samples}}}"#));
+        assert_eq!(specs_cost(&[spec(1000), spec(20)]), 303);
+        assert!(cost(samples(Some(100_000))) < crate::schema::COMPLEXITY / 10);
+        assert!(specs_cost(&[spec(usize::MAX), spec(usize::MAX)]) > crate::schema::COMPLEXITY);
     }
 }

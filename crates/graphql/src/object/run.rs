@@ -1,16 +1,17 @@
 //! Runs.
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use counterweight_domain as domain;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
+use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
-use super::history::{parse_spec, samples};
+use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
 use super::{FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo, User};
 use crate::connection::{self, PageInfo};
-use crate::context::ContextExt as _;
+use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::FileCount;
 use crate::scalars::{DateTime, Int64, Json, JsonString};
@@ -67,6 +68,22 @@ impl Run {
         ctx.request()?.loader.load_one((self.0.id, stream)).await.or_graphql()
     }
 
+    async fn rows(
+        &self,
+        ctx: &Context<'_>,
+        stream: Stream,
+        range: StepRange,
+        wanted: Option<i32>,
+    ) -> Result<Vec<String>> {
+        let RequestContext { db, row_budget, .. } = ctx.request()?;
+        history::rows(db, self.0.id, stream, range, samples(wanted), row_budget).await.or_graphql()
+    }
+
+    async fn sampled(&self, ctx: &Context<'_>, spec: &SampleSpec) -> Result<Vec<Value>> {
+        let RequestContext { db, row_budget, .. } = ctx.request()?;
+        history::sampled(db, self.0.id, spec, row_budget).await.or_graphql()
+    }
+
     async fn line_count(&self, ctx: &Context<'_>, stream: Stream) -> Result<i32> {
         let found = self.stream(ctx, stream).await?;
         Ok(found.map_or(0, |found| i32::try_from(found.line_count).unwrap_or(i32::MAX)))
@@ -77,6 +94,17 @@ impl Run {
         let lines = history::tail(&ctx.request()?.db, self.0.id, stream, 1).await.or_graphql()?;
         serde_json::to_string(&lines).map_err(domain::Error::internal).or_graphql().map(JsonString)
     }
+}
+
+/// How many files are wanted by name.
+fn names_wanted(names: Option<&[Option<String>]>) -> Option<i32> {
+    let wanted = names.unwrap_or_default().iter().flatten().count();
+    i32::try_from(wanted).ok().filter(|wanted| *wanted > 0)
+}
+
+/// The text of one member of an object; the last one where it is there twice.
+fn member<'a>(object: &'a str, key: &str) -> &'a str {
+    json::members(object).into_iter().rfind(|(name, _)| name == key).map_or("", |(_, value)| value)
 }
 
 #[Object]
@@ -230,11 +258,9 @@ impl Run {
     /// Chosen keys of the client's own part of the config. Whether `t` is there tells it that the run has started.
     async fn wandb_config(&self, ctx: &Context<'_>, keys: Option<Vec<String>>) -> Result<JsonString> {
         let text = self.document(ctx).await?.and_then(|document| document.config).unwrap_or_default();
-        let config: Value = serde_json::from_str(&text).unwrap_or_default();
-        let own = config.pointer("/_wandb/value").and_then(Value::as_object).cloned().unwrap_or_default();
-        let chosen: Map<String, Value> =
-            own.into_iter().filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(key))).collect();
-        Ok(JsonString(Value::Object(chosen).to_string()))
+        let own = json::members(member(member(&text, "_wandb"), "value"));
+        let is_wanted = |key: &String| keys.as_ref().is_none_or(|keys| keys.contains(key));
+        Ok(JsonString(json::object(own.into_iter().filter(|(key, _)| is_wanted(key)))))
     }
 
     /// The whole summary, as the client sent it; bare `NaN` may stand in it.
@@ -246,9 +272,7 @@ impl Run {
     /// The latest system metrics.
     async fn system_metrics(&self, ctx: &Context<'_>) -> Result<JsonString> {
         let text = self.document(ctx).await?.and_then(|document| document.system_metrics).unwrap_or_default();
-        let mut line: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
-        line.remove("_wandb");
-        Ok(JsonString(Value::Object(line).to_string()))
+        Ok(JsonString(json::object(json::members(&text).into_iter().filter(|(key, _)| key != "_wandb"))))
     }
 
     /// Lines of history.
@@ -284,7 +308,7 @@ impl Run {
 
     /// Rows as they were logged, at most `samples` of them, evenly chosen; from `minStep`, up to but not including
     /// `maxStep`.
-    #[graphql(complexity = "100")]
+    #[graphql(complexity = "cost(samples(wanted))")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -293,29 +317,25 @@ impl Run {
         #[graphql(name = "samples")] wanted: Option<i32>,
     ) -> Result<Option<Vec<String>>> {
         let range = StepRange { min: min_step.map(|step| step.0), max: max_step.map(|step| step.0) };
-        let db = &ctx.request()?.db;
-        history::rows(db, self.0.id, Stream::History, range, samples(wanted)).await.or_graphql().map(Some)
+        self.rows(ctx, Stream::History, range, wanted).await.map(Some)
     }
 
     /// System metrics, at most `samples` rows, evenly chosen.
-    #[graphql(complexity = "100")]
+    #[graphql(complexity = "cost(samples(wanted))")]
     async fn events(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "samples")] wanted: Option<i32>,
     ) -> Result<Option<Vec<String>>> {
-        let db = &ctx.request()?.db;
-        let range = StepRange::default();
-        history::rows(db, self.0.id, Stream::Events, range, samples(wanted)).await.or_graphql().map(Some)
+        self.rows(ctx, Stream::Events, StepRange::default(), wanted).await.map(Some)
     }
 
     /// For each spec, rows that have all its keys, cut down to these.
-    #[graphql(complexity = "100 * specs.len().max(1)")]
+    #[graphql(complexity = "specs_cost(&specs)")]
     async fn sampled_history(&self, ctx: &Context<'_>, specs: Vec<JsonString>) -> Result<Vec<Option<Json>>> {
-        let db = &ctx.request()?.db;
         let mut answers = Vec::with_capacity(specs.len());
-        for spec in &specs {
-            let rows = history::sampled(db, self.0.id, &parse_spec(spec)?).await.or_graphql()?;
+        for spec in parse_specs(&specs)? {
+            let rows = self.sampled(ctx, &spec).await?;
             answers.push(Some(Json(Value::Array(rows))));
         }
         Ok(answers)
@@ -324,8 +344,8 @@ impl Run {
     /// History in Parquet files, and what is not in them yet.
     #[graphql(complexity = "100")]
     async fn parquet_history(&self, ctx: &Context<'_>, live_keys: Vec<String>) -> Result<ParquetHistory> {
-        let spec = SampleSpec { keys: live_keys, samples: 2, range: StepRange::default() };
-        let rows = history::sampled(&ctx.request()?.db, self.0.id, &spec).await.or_graphql()?;
+        let keys = distinct_keys(live_keys)?;
+        let rows = self.sampled(ctx, &SampleSpec { keys, samples: 2, range: StepRange::default() }).await?;
         Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: rows.into_iter().map(Json).collect() })
     }
 
@@ -345,7 +365,7 @@ impl Run {
                 let count = i64::from(self.line_count(ctx, Stream::Console).await?);
                 count.saturating_sub_unsigned(wanted).max(0)
             }
-            _ => LogLineConnection::start_after(after.as_deref())?,
+            _ => LogLineConnection::start_after(self.0.id, after.as_deref())?,
         };
         LogLineConnection::page(ctx, self.0.id, start, wanted).await.map(Some)
     }
@@ -356,9 +376,10 @@ impl Run {
         Ok(count.map_or(0, |count| i32::try_from(count).unwrap_or(i32::MAX)))
     }
 
-    /// Its files by name: exactly `names`, or those that match a SQL `LIKE` pattern, or all. A name that has no file
-    /// answers with one of no bytes, since older clients upload to its `url(upload: true)`.
-    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    /// Its files: exactly `names`, in their order, or by name those that match a SQL `LIKE` pattern, or all. A name that
+    /// has no file answers with one of no bytes, since older clients upload to its `url(upload: true)`; they name no
+    /// number either, and mean all of `names`.
+    #[graphql(complexity = "connection::cost(first.or(names_wanted(names.as_deref())), child_complexity)")]
     async fn files(
         &self,
         ctx: &Context<'_>,
@@ -367,8 +388,15 @@ impl Run {
         after: Option<String>,
         first: Option<i32>,
     ) -> Result<Option<FileConnection>> {
-        let names = names.unwrap_or_default().into_iter().flatten().collect();
-        FileConnection::page(ctx, &self.0, names, pattern, after.as_deref(), first).await.map(Some)
+        let first = first.or(names_wanted(names.as_deref()));
+        let names: Vec<String> = names.unwrap_or_default().into_iter().flatten().collect();
+        let after = after.as_deref();
+        let page = if names.is_empty() {
+            FileConnection::page(ctx, &self.0, pattern, after, first).await
+        } else {
+            FileConnection::named(ctx, &self.0, names, after, first).await
+        };
+        page.map(Some)
     }
 
     /// How it was started.

@@ -76,19 +76,20 @@ impl Query {
         let owner = account::find_entity(&request.db, &request.caller, entity_name.as_deref()).await;
         let Some(owner) = owner.or_graphql()? else { return Ok(None) };
         let wanted = connection::page_size(first)?;
-        let after = connection::decode("projects", after.as_deref())?;
+        let list = format!("projects of entity {}", owner.id);
+        let after = connection::decode(&list, after.as_deref())?;
         let rows = domain_project::list(&request.db, &request.caller, owner.id, after, wanted + 1).await;
         let (rows, has_next_page) = connection::cut(rows.or_graphql()?, wanted);
         let mut edges = Vec::with_capacity(rows.len());
         for row in rows {
-            let cursor = connection::encode("projects", &(row.created_at, row.id))?;
+            let cursor = connection::encode(&list, &(row.created_at, row.id))?;
             edges.push(ProjectEdge { node: Project(row), cursor });
         }
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(Some(ProjectConnection { edges, page_info: PageInfo { end_cursor, has_next_page } }))
     }
 
-    /// Deleted runs that can still be restored, last deleted first.
+    /// Deleted runs that are not purged yet, last deleted first; each can be restored until its `purgeAfter`.
     #[graphql(complexity = "connection::cost(first, child_complexity)")]
     async fn trash(
         &self,
@@ -99,14 +100,15 @@ impl Query {
     ) -> Result<RunConnection> {
         let request = ctx.request()?;
         let wanted = connection::page_size(first)?;
-        let after = connection::decode("trash", after.as_deref())?;
         let name = entity_name.as_deref();
+        let list = format!("trash of {}", name.unwrap_or("all entities"));
+        let after = connection::decode(&list, after.as_deref())?;
         let rows =
             run::list_trash(&request.db, &request.caller, name, after, wanted + 1).await.or_graphql()?;
         let (rows, has_next_page) = connection::cut(rows, wanted);
         let mut edges = Vec::with_capacity(rows.len());
         for row in rows {
-            let cursor = connection::encode("trash", &(row.deleted_at.unwrap_or_default(), row.id))?;
+            let cursor = connection::encode(&list, &(row.deleted_at.unwrap_or_default(), row.id))?;
             edges.push(RunEdge { node: Run(row), cursor });
         }
         Ok(RunConnection::new(edges, has_next_page))

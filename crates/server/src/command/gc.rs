@@ -1,13 +1,14 @@
 use std::fmt::Write as _;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use counterweight_domain::{Db, Error};
 use counterweight_worker::gc::{self, GcReport};
 
-use super::{resources, say, worker};
+use super::{doctor, resources, say, worker};
 use crate::config::Config;
 
 pub(super) async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
-    let db = resources::open_database(config).await?;
+    let db = if dry_run { up_to_date(config).await? } else { resources::open_database(config).await? };
     let blobs = resources::open_objects(config)?;
     let report = gc::pass(&db, &blobs, &worker::gc_settings(config), dry_run).await?;
     say(&describe(&report, dry_run)?)?;
@@ -17,6 +18,15 @@ pub(super) async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
         report.failed
     );
     Ok(())
+}
+
+/// The database as it is, if that will do.
+async fn up_to_date(config: &Config) -> anyhow::Result<Db> {
+    let db = doctor::open_database(config).await?;
+    let pending = counterweight_migrations::count_pending(db.migration_connection()).await;
+    let pending = pending.map_err(Error::from).context("cannot read what the database holds")?;
+    ensure!(pending == 0, "migrations to apply: {pending}, which `migrate` and `serve` do");
+    Ok(db)
 }
 
 fn describe(report: &GcReport, dry_run: bool) -> Result<String, std::fmt::Error> {

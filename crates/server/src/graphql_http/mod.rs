@@ -7,6 +7,7 @@ mod input_fields;
 mod media;
 mod request;
 mod response;
+mod tokens;
 
 pub use self::executor::GraphQlExecutor;
 pub use self::input_fields::InputFields;

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::Media;
-use crate::middleware::body;
+use super::{Media, tokens};
+use crate::middleware::body::{self, BodyMemory};
 use crate::problem::Problem;
 
 /// One well-formed GraphQL request: a query by `GET`, anything by `POST`.
@@ -18,18 +18,18 @@ pub struct GraphQlRequest(pub async_graphql::Request);
 
 impl GraphQlRequest {
     /// Reads it; a refusal is written as `media`.
-    pub async fn receive(request: Request, media: Media) -> Result<Self, Problem> {
-        receive(request).await.map(Self).map_err(|problem| problem.as_graphql(media))
+    pub async fn receive(request: Request, media: Media, memory: &BodyMemory) -> Result<Self, Problem> {
+        receive(request, memory).await.map(Self).map_err(|problem| problem.as_graphql(media))
     }
 }
 
-async fn receive(request: Request) -> Result<async_graphql::Request, Problem> {
+async fn receive(request: Request, memory: &BodyMemory) -> Result<async_graphql::Request, Problem> {
     if request.method() == Method::POST {
         check_content_type(request.headers())?;
         let (parts, body) = request.into_parts();
-        let bytes = body::read(&parts.headers, body, body::GRAPHQL_LIMIT).await?;
-        let parameters =
-            serde_json::from_slice(&bytes).map_err(|error| bad(format!("the body is not JSON: {error}")))?;
+        let body = memory.read(&parts.headers, body, body::GRAPHQL_LIMIT).await?;
+        let parameters = body.prepare(|bytes| serde_json::from_slice(bytes));
+        let parameters = parameters.map_err(|error| bad(format!("the body is not JSON: {error}")))?;
         return match parameters {
             Value::Object(parameters) => read(parameters),
             Value::Array(_) => Err(bad("batches are not supported; send one request at a time")),
@@ -82,6 +82,7 @@ fn query_parameters(query: &str) -> Result<Map<String, Value>, Problem> {
 
 fn read(mut parameters: Map<String, Value>) -> Result<async_graphql::Request, Problem> {
     let query = text(&mut parameters, "query")?.ok_or_else(|| bad("query is missing"))?;
+    tokens::check(&query)?;
     let operation_name = text(&mut parameters, "operationName")?;
     let variables = object(&mut parameters, "variables")?;
     let extensions = object(&mut parameters, "extensions")?;
@@ -136,13 +137,13 @@ mod tests {
 
     async fn post(content_type: &str, body: impl Into<Body>) -> Result<async_graphql::Request, u16> {
         let request = Request::post("/graphql").header(CONTENT_TYPE, content_type).body(body.into()).unwrap();
-        receive(request).await.map_err(|problem| problem.status().as_u16())
+        receive(request, &BodyMemory::default()).await.map_err(|problem| problem.status().as_u16())
     }
 
     async fn get(parameters: &[(&str, &str)]) -> Result<async_graphql::Request, u16> {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let request = Request::get(format!("/graphql?{query}")).body(Body::empty()).unwrap();
-        receive(request).await.map_err(|problem| problem.status().as_u16())
+        receive(request, &BodyMemory::default()).await.map_err(|problem| problem.status().as_u16())
     }
 
     async fn post_json(body: Value) -> Result<async_graphql::Request, u16> {
@@ -184,6 +185,13 @@ mod tests {
         }
         assert_eq!(post("application/json", vec![b'"', 0xff, b'"']).await.err(), Some(400));
         assert_eq!(post("application/json", "[".repeat(100_000)).await.err(), Some(400));
+    }
+
+    #[tokio::test]
+    async fn what_is_out_of_proportion_is_refused_before_it_is_parsed() {
+        let query = format!(r#"{{ a(b: """c"d""") {} }}"#, "e ".repeat(10_000));
+        assert_eq!(post_json(json!({ "query": query })).await.err(), Some(400));
+        assert_eq!(get(&[("query", &query)]).await.err(), Some(400));
     }
 
     #[tokio::test]

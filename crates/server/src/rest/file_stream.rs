@@ -1,25 +1,29 @@
 //! `POST /files/{entity}/{project}/{run}/file_stream`: what a run's writer streams (protocol reference 4.2).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use counterweight_domain::history::{Append, Ending, Lines, Prepared, Stream};
 use counterweight_domain::id::RunId;
 use counterweight_domain::run::Document;
 use counterweight_domain::{Error, Result};
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::auth::Requester;
 use crate::middleware::body;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Bodies from this size on are taken apart away from the threads that serve others.
 const LARGE: usize = 256 * 1024;
+/// Of one stream in one request. The client sends 10 MiB at once, and its shortest lines have some thirty bytes.
+const MOST_LINES: usize = 500_000;
 const SUMMARY: &str = "wandb-summary.json";
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +41,34 @@ struct FileStream {
 #[derive(Debug, Deserialize)]
 struct Content {
     offset: u64,
+    #[serde(deserialize_with = "lines")]
     content: Vec<String>,
+}
+
+/// Keeps one line more than there may be, so that too many are noticed and take no memory.
+fn lines<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
+    struct Lines;
+
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of lines")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut lines = Vec::new();
+            while lines.len() <= MOST_LINES
+                && let Some(line) = list.next_element()?
+            {
+                lines.push(line);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(lines)
+        }
+    }
+
+    list.deserialize_seq(Lines)
 }
 
 /// Stores what a request brings, then answers: what was acknowledged is durable. Files named in `uploaded` are there
@@ -49,14 +80,16 @@ pub async fn file_stream(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, body::FILE_STREAM_LIMIT).await?;
+    refuse_shared_mode(&parts.headers)?;
+    let body = state.body_memory.read(&parts.headers, body, body::FILE_STREAM_LIMIT).await?;
     let run_id = state.run_paths.find(&caller, &entity, &project, &name).await?;
     let path = format!("{entity}/{project}/{name}");
-    let append = if bytes.len() < LARGE {
-        read(&bytes, run_id, path)?
+    let large = body.len() >= LARGE;
+    let prepare = move || body.prepare(|bytes| read(bytes, run_id, path));
+    let append = if large {
+        tokio::task::spawn_blocking(prepare).await.map_err(Error::internal)??
     } else {
-        let work = tokio::task::spawn_blocking(move || read(&bytes, run_id, path));
-        work.await.map_err(Error::internal)??
+        prepare()?
     };
     let appended = state.history.append(append).await?;
     let mut answer = json!({"exitcode": null, "limits": {}});
@@ -66,7 +99,7 @@ pub async fn file_stream(
     Ok(Json(answer))
 }
 
-fn read(bytes: &Bytes, run_id: RunId, path: String) -> Result<Append, Problem> {
+fn read(bytes: &[u8], run_id: RunId, path: String) -> Result<Append, Problem> {
     let invalid = |reason: &str| {
         let message = format!("the body is not a file stream: {reason}");
         Problem::new(StatusCode::BAD_REQUEST, "BODY_INVALID", message)
@@ -79,6 +112,10 @@ fn read(bytes: &Bytes, run_id: RunId, path: String) -> Result<Append, Problem> {
     let mut lines = Vec::new();
     let mut summary = None;
     for (name, Content { offset, content }) in body.files {
+        if content.len() > MOST_LINES {
+            let reason = format!("at most {MOST_LINES} lines at once");
+            return Err(Error::invalid("TOO_MANY_LINES", format!("files.{name}.content"), reason).into());
+        }
         if name == SUMMARY {
             summary = content.into_iter().next_back().map(Document::summary).transpose()?;
             continue;
@@ -97,6 +134,16 @@ fn read(bytes: &Bytes, run_id: RunId, path: String) -> Result<Append, Problem> {
     })
 }
 
+/// In shared mode each of a run's writers counts its lines from its own zero; taken for one writer's, they would
+/// overwrite each other.
+fn refuse_shared_mode(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get("x-wandb-async-client-id").is_none_or(HeaderValue::is_empty) {
+        return Ok(());
+    }
+    let message = "several writers of one run (mode=\"shared\") are not supported yet";
+    Err(Problem::new(StatusCode::BAD_REQUEST, "SHARED_MODE_UNSUPPORTED", message))
+}
+
 fn stream_of(name: &str) -> Result<Stream> {
     [Stream::History, Stream::Events, Stream::Console]
         .into_iter()
@@ -109,7 +156,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Append, (u16, &'static str)> {
-        read(&Bytes::copy_from_slice(text.as_bytes()), RunId(1), "e/p/r".into())
+        read(text.as_bytes(), RunId(1), "e/p/r".into())
             .map_err(|problem| (problem.status().as_u16(), problem.code()))
     }
 
@@ -129,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn too_many_lines_are_refused() {
+        let lines = |count: usize| {
+            let lines = r#""","#.repeat(count);
+            format!(r#"{{"files":{{"output.log":{{"offset":0,"content":[{lines}""]}}}}}}"#)
+        };
+        assert!(read_text(&lines(MOST_LINES - 1)).is_ok());
+        for more in [MOST_LINES, 2 * MOST_LINES] {
+            assert_eq!(read_text(&lines(more)).unwrap_err(), (400, "TOO_MANY_LINES"));
+        }
+    }
+
+    #[test]
     fn bad_input_has_its_code() {
         for (text, code) in [
             ("", "BODY_INVALID"),
@@ -143,6 +202,6 @@ mod tests {
         let mut invalid_utf8 = br#"{"files":{"output.log":{"offset":0,"content":["x"]}}}"#.to_vec();
         let x = invalid_utf8.iter().rposition(|byte| *byte == b'x').unwrap();
         invalid_utf8[x] = 0xff;
-        assert_eq!(read(&invalid_utf8.into(), RunId(1), String::new()).unwrap_err().code(), "BODY_INVALID");
+        assert_eq!(read(&invalid_utf8, RunId(1), String::new()).unwrap_err().code(), "BODY_INVALID");
     }
 }

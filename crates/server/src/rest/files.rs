@@ -1,12 +1,13 @@
 //! `GET /files/{entity}/{project}/{run}/{name}`: a run's file for those who sign in.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use counterweight_domain::{Error, file, run};
 
 use super::download;
 use crate::auth::Requester;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
 

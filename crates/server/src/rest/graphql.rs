@@ -28,7 +28,7 @@ pub async fn graphql(
     let Requester(caller) =
         requester.map_err(|problem| problem.as_graphql(media).replace_header(&WWW_AUTHENTICATE, &bearer))?;
     let BaseUrl(base_url) = base_url.map_err(|problem| problem.as_graphql(media))?;
-    let GraphQlRequest(request) = GraphQlRequest::receive(request, media).await?;
+    let GraphQlRequest(request) = GraphQlRequest::receive(request, media, &state.body_memory).await?;
     let response = state.graphql.execute(request.data(context(&state, caller, base_url))).await;
     Ok(respond(media, &id, response))
 }

@@ -1,21 +1,21 @@
 //! `/objects/{token}`: bytes in and out for whoever holds a signed URL (protocol reference 4.3, 4.4).
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use counterweight_domain::file::{self, FileName, Grant};
 use counterweight_domain::{Error, Result};
-use counterweight_storage::{BoxError, PutLimit, StorageError, TokenError};
+use counterweight_storage::{
+    BlobStore, BoxError, LARGEST_OBJECT, ObjectKey, PutLimit, StorageError, TokenError,
+};
 use futures_util::TryStreamExt as _;
 
 use super::download;
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
-
-/// What S3 holds in one object.
-const LARGEST_FILE: u64 = 5 << 40;
 
 fn open(state: &AppState, token: &str) -> Result<Grant, Problem> {
     state.signer.open(token, state.db.now().0).map_err(|error| {
@@ -25,7 +25,7 @@ fn open(state: &AppState, token: &str) -> Result<Grant, Problem> {
                 ("URL_INVALID", "this URL was not made by this server")
             }
         };
-        // The client asks for a new URL on 401 and 403.
+        // On 403 the client gives up on an artifact's URL and asks for a new one; on a run's file it gives up.
         Problem::new(StatusCode::FORBIDDEN, code, message)
     })
 }
@@ -56,12 +56,26 @@ pub async fn put(
     let (parts, body) = request.into_parts();
     let expected_bytes = announced(&parts.headers)?;
     let (blob_id, key) = file::begin_upload(&state.db, run_id).await?;
-    let limit = PutLimit { max_bytes: LARGEST_FILE, expected_bytes };
+    let limit = PutLimit { max_bytes: LARGEST_OBJECT, expected_bytes };
     let stored = state.blobs.put_stream(&key, chunks(body), limit).await.map_err(refused)?;
     check_digest(&parts.headers, &stored.md5.to_string())?;
-    file::finish_upload(&state.db, run_id, &name, blob_id, stored.size_bytes, stored.md5).await?;
+    let finished =
+        file::finish_upload(&state.db, run_id, &name, blob_id, stored.size_bytes, stored.md5).await;
+    if let Err(Error::Conflict { .. }) = finished {
+        discard(&state.blobs, key).await;
+    }
+    finished?;
     let etag = HeaderValue::try_from(format!("\"{}\"", stored.md5)).map_err(Error::internal)?;
     Ok((StatusCode::OK, [(ETAG, etag)]).into_response())
+}
+
+/// Removes what arrived after its row was given up: no collection would find it.
+async fn discard(blobs: &BlobStore, key: ObjectKey) {
+    for (key, outcome) in blobs.delete_many(&[key]).await {
+        if let Err(error) = outcome {
+            tracing::warn!(object.key = %key, error = &error as &dyn std::error::Error, "not removed");
+        }
+    }
 }
 
 fn chunks(body: Body) -> impl futures_util::Stream<Item = Result<bytes::Bytes, BoxError>> + Send {
@@ -89,11 +103,10 @@ fn check_digest(headers: &HeaderMap, md5: &str) -> Result<(), Problem> {
 /// What went wrong between the client and the store, by who can do something about it.
 pub(super) fn refused(error: StorageError) -> Problem {
     match error {
-        StorageError::TooLarge { .. } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "FILE_TOO_LARGE",
-            "the file is larger than any store takes",
-        ),
+        StorageError::TooLarge { limit } => {
+            let message = format!("the file is larger than {} GiB", limit >> 30);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "FILE_TOO_LARGE", message)
+        }
         StorageError::LengthMismatch { expected, got } => {
             let message = format!("{got} bytes arrived where {expected} were announced");
             Problem::new(StatusCode::BAD_REQUEST, "LENGTH_MISMATCH", message)

@@ -164,6 +164,25 @@ async fn an_announced_size_above_the_limit_is_refused_before_the_body_is_read() 
 }
 
 #[tokio::test]
+async fn a_store_that_takes_few_parts_gets_larger_ones_or_says_that_the_body_is_too_large() {
+    let blobs = BlobStore { most_parts: 2, ..Backend::memory().blobs };
+    for (size, expected_bytes, is_taken) in
+        [(2 * PART, None, true), (2 * PART + 1, None, false), (2 * PART + 1, Some(2 * PART as u64 + 1), true)]
+    {
+        let stored = put(&blobs, "a", &content(size), PutLimit { max_bytes: u64::MAX, expected_bytes }).await;
+        match stored {
+            Ok(stored) => assert!(is_taken && stored.size_bytes == size as u64),
+            Err(StorageError::TooLarge { limit }) => assert!(!is_taken && limit == 2 * PART as u64),
+            Err(error) => panic!("{error:?}"),
+        }
+        blobs.delete_many(&[key("a")]).await;
+    }
+    let huge = PutLimit { max_bytes: u64::MAX, expected_bytes: Some(u64::MAX) };
+    let error = blobs.put_stream(&key("a"), stream::pending(), huge).await.unwrap_err();
+    assert!(matches!(error, StorageError::TooLarge { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_body_of_another_length_leaves_nothing_behind() {
     for backend in Backend::each() {
         for (size, expected) in [(10, 11_u64), (11, 10), (2 * PART, 2 * PART as u64 + 1), (0, 1)] {

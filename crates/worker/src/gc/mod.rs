@@ -83,14 +83,28 @@ impl Pass<'_> {
         let marked = self.db.now();
         self.sweep().await?;
         let swept = self.db.now();
+        self.reclaim().await?;
+        let reclaimed = self.db.now();
         if !self.dry_run {
-            for (phase, from, to) in
-                [("expire", begin, expired), ("mark", expired, marked), ("sweep", marked, swept)]
-            {
+            for (phase, from, to) in [
+                ("expire", begin, expired),
+                ("mark", expired, marked),
+                ("sweep", marked, swept),
+                ("reclaim", swept, reclaimed),
+            ] {
                 let span = Duration::from_micros(to.0.saturating_sub(from.0).max(0).unsigned_abs());
                 histogram!("counterweight_gc_phase_seconds", "phase" => phase).record(span);
             }
         }
         Ok(self.report)
+    }
+
+    /// Rows that purges and sweeps have removed leave the disk too.
+    async fn reclaim(&self) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        while !self.stop.is_cancelled() && self.db.reclaim().await? {}
+        Ok(())
     }
 }
