@@ -68,7 +68,7 @@ define_id!(
     "Project"
 );
 define_id!(
-    /// The storage id of a run. Its user-visible id is [`crate::run::RunName`].
+    /// The storage id of a run. The run id that users see is its name.
     RunId,
     "Run"
 );
