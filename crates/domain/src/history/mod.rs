@@ -22,7 +22,7 @@ pub use self::append::{Append, Appended, Ending};
 pub use self::chunk::{Lines, Prepared};
 pub use self::console::{LogLine, parse_line};
 pub use self::queries::{
-    LinePage, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
+    LinePage, MOST_ROWS, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
 };
 pub use self::sample::RowBudget;
 pub use self::writer::Writer;

@@ -21,7 +21,7 @@ use crate::json;
 /// Chunks fetched by one statement while walking a stream.
 const CHUNKS_AT_ONCE: u64 = 16;
 /// Rows that one answer may hold.
-const MOST_ROWS: usize = 100_000;
+pub const MOST_ROWS: usize = 100_000;
 
 /// Steps from `min` up to but not including `max`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
