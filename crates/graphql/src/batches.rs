@@ -41,8 +41,10 @@ impl Batches {
                 if let Poll::Ready(answer) = request.as_mut().poll(&mut Context::from_waker(&waker)) {
                     return Poll::Ready(answer);
                 }
+                // Woken already, so polled again: but through the runtime, which may have refused to let a long request
+                // go on without a pause.
                 if signal.woken.load(Ordering::Acquire) {
-                    continue;
+                    return Poll::Pending;
                 }
                 begun.extend(self.take());
                 if !matches!(begun.poll_next_unpin(context), Poll::Ready(Some(()))) {
@@ -99,6 +101,14 @@ impl Extension for RunBatches {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_to_pause_is_not_held_up() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        (0..1000).for_each(|number| sender.send(number).unwrap());
+        let all = async { while receiver.recv().await != Some(999) {} };
+        Batches::default().drive(all).await;
+    }
 
     #[tokio::test]
     async fn a_batch_begins_when_all_who_wait_for_it_have_said_so() {
