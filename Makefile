@@ -35,7 +35,9 @@ schema: web
 	cargo run --locked --quiet -p $(SERVER) -- schema > schema.graphql.new
 	mv schema.graphql.new schema.graphql
 
-# Measures the built program against its bounds; see bench/README.md.
+# Measures the built program beside its bounds and its peers; see bench/README.md.
+# One row alone: make bench ARGS="chart --sizes 1000,100000"
 bench: web
+	bench/setup.sh
 	cargo build --locked --release -p $(SERVER) -p counterweight-bench
 	target/release/counterweight-bench $(ARGS)

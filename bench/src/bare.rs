@@ -1,18 +1,49 @@
-//! The bound: the least that a server must do which answers after a body is on disk.
+//! The bound of writing: the least that a server must do which answers after a body is on disk.
 
 use std::fs::File;
 use std::io::{Write as _, stdout};
 use std::path::PathBuf;
+use std::process::Command;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use bytes::Bytes;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::body::Body;
+use crate::load::Writer;
+use crate::service::Service;
+use crate::setup::Setup;
+
 const LARGEST_BATCH: usize = 256;
+
+/// The bare route in a process of its own.
+#[derive(Debug)]
+pub(crate) struct Bare {
+    pub(crate) service: Service,
+    pub(crate) folder: TempDir,
+}
+
+impl Bare {
+    pub(crate) fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let folder = setup.folder()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.env_clear().arg("bare").arg(folder.path().join("bodies"));
+        Ok(Self { service: Service::start(&mut command)?, folder })
+    }
+
+    pub(crate) fn writers(&self, count: usize, lines: usize) -> Vec<Writer> {
+        let writer = |seed| Writer {
+            url: format!("{}/run-{seed}", self.service.url),
+            body: Body::file_stream(seed, lines),
+        };
+        (0..).take(count).map(writer).collect()
+    }
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
