@@ -6,6 +6,11 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 mod m20261122_000001_first_slice;
+mod m20261122_000002_projects;
+mod m20261122_000003_alerts;
+mod m20261122_000004_run_changes;
+mod m20261122_000005_listing_indexes;
+mod m20261122_000006_history_segments;
 
 /// Runs the migrations in order.
 #[derive(Debug)]
@@ -14,7 +19,14 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_first_slice::Migration)]
+        vec![
+            Box::new(m20261122_000001_first_slice::Migration),
+            Box::new(m20261122_000002_projects::Migration),
+            Box::new(m20261122_000003_alerts::Migration),
+            Box::new(m20261122_000004_run_changes::Migration),
+            Box::new(m20261122_000005_listing_indexes::Migration),
+            Box::new(m20261122_000006_history_segments::Migration),
+        ]
     }
 }
 

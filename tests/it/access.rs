@@ -23,6 +23,24 @@ async fn adas_run(app: &TestApp, name: &str) -> TestRun {
     run
 }
 
+/// A project of hers in the trash, and a task that names a run; answers the task's id.
+async fn adas_leftovers(app: &TestApp) -> String {
+    for project in ["deleted project", "full project"] {
+        app.ada
+            .run_with(
+                project,
+                "deleted",
+                json!({"tags": (0..1000).map(|n| n.to_string()).collect::<Vec<_>>()}),
+            )
+            .await;
+    }
+    let made = app.ada.mutate("upsertModel", json!({"name": "deleted project"}), "project { id }").await;
+    app.ada.mutate("deleteModel", json!({"id": made["project"]["id"]}), "success").await;
+    let edit = json!({"projectName": "full project", "filters": "{}", "addTags": ["more"]});
+    let task = app.ada.mutate("modifyRuns", edit, "task { id }").await;
+    text(&task["task"]["id"])
+}
+
 /// Names of the fields of a type, from the schema itself.
 async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
     let query = "query($t: String!) { __type(name: $t) { fields { name } } }";
@@ -33,6 +51,7 @@ async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
 backend_test!(no_query_shows_what_belongs_to_another, |app| {
     let run = adas_run(app, "r").await;
     adas_run(app, "deleted").await.delete().await;
+    let task = adas_leftovers(app).await;
     let project =
         "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
     let queries = [
@@ -43,16 +62,20 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("project", format!("{{ project(entityName: \"ada\", name: \"{SECRET}\") {project} }}")),
         ("model", format!("{{ model(entityName: \"ada\", name: \"{SECRET}\") {project} }}")),
         ("models", format!("{{ models(entityName: \"ada\") {{ edges {{ node {project} }} }} }}")),
+        ("users", "{ users(query: \"ada\") { edges { node { username email } } } }".into()),
         ("trash", "{ trash(entityName: \"ada\") { edges { node { name notes } } } }".into()),
+        ("projectTrash", "{ projectTrash(entityName: \"ada\") { edges { node { projectName } } } }".into()),
+        ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),
     ];
     let walked: BTreeSet<_> = queries.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(walked, fields_of(&app.grace, "Query").await, "a new query needs a row above");
     for (name, query) in queries {
         let hers = app.ada.graphql(&query, ()).await.to_string();
         let seen = app.grace.graphql(&query, ()).await;
-        let asked_by_name = !["viewer", "serverInfo", "organization", "trash"].contains(&name);
+        let asked_by_name =
+            !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash"].contains(&name);
         assert!(!asked_by_name || seen[name].is_null(), "{name}: {seen}");
-        let unseen = ["serverInfo", "organization", "viewer"].contains(&name);
+        let unseen = ["serverInfo", "organization", "users", "viewer"].contains(&name);
         assert!(unseen || hers.contains(SECRET) || hers.contains("deleted"), "{name} shows nothing: {hers}");
         let shown = seen.to_string();
         assert!(
@@ -81,6 +104,13 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
 
     let id = || json!({"id": run.id});
     let path = json!({"entityName": "ada", "projectName": SECRET, "runName": "r", "files": ["x"]});
+    let alert =
+        json!({"entityName": "ada", "projectName": SECRET, "runName": "r", "title": "t", "text": "t"});
+    let rewind = json!({"entityName": "ada", "projectName": SECRET, "runName": "r", "metricName": "_step",
+        "metricValue": 0});
+    let moving = json!({"filters": "{}", "sourceEntityName": "ada", "sourceProjectName": SECRET,
+        "destinationEntityName": "grace", "destinationProjectName": "hers"});
+    let edit = json!({"filters": "{}", "entityName": "ada", "projectName": SECRET, "addTags": ["grace"]});
     let mutations = [
         (
             "upsertBucket",
@@ -96,10 +126,17 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
         ("archiveRun", id()),
         ("unarchiveRun", id()),
         ("deleteRun", id()),
+        ("deleteModel", json!({"id": project})),
+        ("restoreProject", json!({"id": project})),
+        ("renameProject", json!({"entityName": "ada", "oldProjectName": SECRET, "newProjectName": "hers"})),
+        ("moveRuns", moving),
+        ("modifyRuns", edit),
         ("restoreRun", json!({"id": deleted.id})),
         ("createRunFiles", path.clone()),
         ("markRunFilesUploaded", path),
         ("deleteFiles", json!({"files": [file]})),
+        ("notifyScriptableRunAlert", alert),
+        ("rewindRun", rewind),
     ];
     let walked: BTreeSet<_> = mutations.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(walked, fields_of(&app.grace, "Mutation").await, "a new mutation needs a row above");

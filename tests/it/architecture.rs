@@ -35,8 +35,9 @@ fn crates_depend_in_one_direction() {
         all.filter_map(|name| name.strip_prefix("counterweight-")).collect()
     };
     assert_eq!(ours("storage"), Vec::<&str>::new());
+    assert_eq!(ours("segment"), Vec::<&str>::new());
     assert_eq!(ours("migrations"), Vec::<&str>::new());
-    assert_eq!(ours("domain"), ["storage"]);
+    assert_eq!(ours("domain"), ["segment", "storage"]);
     assert_eq!(ours("graphql"), ["domain", "storage"]);
     assert_eq!(ours("worker"), ["domain", "storage"]);
     assert_eq!(ours("server"), ["domain", "graphql", "migrations", "storage", "worker"]);
@@ -47,10 +48,12 @@ fn each_crate_knows_only_its_own_trade() {
     const SQL: &[&str] = &["sea-orm", "sqlx", "sea-query"];
     const HTTP: &[&str] = &["axum", "tower-http", "reqwest"];
     const GRAPHQL: &[&str] = &["async-graphql"];
+    const PARQUET: &[&str] = &["parquet"];
     let dependencies = dependencies();
     for (of, foreign) in [
-        ("storage", [SQL, HTTP, GRAPHQL].concat()),
-        ("domain", [HTTP, GRAPHQL, &["object_store"]].concat()),
+        ("storage", [SQL, HTTP, GRAPHQL, PARQUET].concat()),
+        ("segment", [SQL, HTTP, GRAPHQL, &["object_store", "tokio"]].concat()),
+        ("domain", [HTTP, GRAPHQL, PARQUET, &["object_store"]].concat()),
         ("graphql", [SQL, HTTP, &["object_store"]].concat()),
         ("worker", [SQL, HTTP, GRAPHQL, &["object_store"]].concat()),
         ("server", [SQL, &["object_store"]].concat()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ARCHIVE, CONSOLE, CRASH_AFTER, EVENTS, HISTORY, SUMMARY, TRASH, TestApp, TestRun, backend_test, text,
+    ARCHIVE, CONSOLE, CRASH_AFTER, EVENTS, HISTORY, SETTLE_AFTER, SUMMARY, TRASH, TestApp, TestRun,
+    backend_test, text,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -176,6 +177,7 @@ backend_test!(a_deletion_is_recorded_once, |app| {
 
 backend_test!(a_purged_run_leaves_only_its_tombstone, |app| {
     let kept = full_run(app, "kept").await;
+    app.wait(SETTLE_AFTER).await;
     let before = (kept.snapshot().await, app.rows("run_value").await, app.rows("history_chunk").await);
     let run = full_run(app, "r").await;
     run.delete().await;
@@ -183,11 +185,11 @@ backend_test!(a_purged_run_leaves_only_its_tombstone, |app| {
     app.collect().await;
     assert_eq!((kept.snapshot().await, app.rows("run_value").await, app.rows("history_chunk").await), before);
     for (table, rows) in
-        [("run", 2), ("run_document", 1), ("history_stream", 3), ("run_file", 2), ("blob", 2)]
+        [("run", 2), ("run_document", 1), ("history_stream", 3), ("run_file", 2), ("blob", 4)]
     {
         assert_eq!(app.rows(table).await, rows, "{table}");
     }
-    assert_eq!(app.objects().await.len(), 2);
+    assert_eq!(app.objects().await.len(), 4);
     let words =
         "SELECT COALESCE(notes, '') || display_name || tags || COALESCE(host, '') FROM run WHERE name = 'r'";
     assert_eq!(app.texts(words).await, ["[]"]);

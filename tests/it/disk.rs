@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Backend, HISTORY, SUMMARY, TRASH, TestApp, TestRun};
+use crate::support::{Backend, CONSOLE, SUMMARY, TRASH, TestApp, TestRun};
 
 const LINES: u64 = 24;
 
@@ -18,7 +18,7 @@ async fn log(runs: &[(&TestRun, &str)]) {
         for (run, word) in runs {
             let large: String =
                 (0..100_000_u64).map(|at| char::from(b'a' + hash(line * 100_000 + at) % 26)).collect();
-            run.log(HISTORY, line, &[json!({"_step": line, *word: large}).to_string()]).await;
+            run.log(CONSOLE, line, &[format!("{word} {large}")]).await;
             run.log(SUMMARY, 0, &[json!({format!("{word}{line}"): word, "at": line}).to_string()]).await;
         }
     }
@@ -47,7 +47,7 @@ async fn what_is_purged_is_in_none_of_the_files_of_the_database() {
     let after = app.database_bytes();
     assert!(!holds(&after, "confidential") && holds(&after, "treasure"));
     assert!(after.len() < before.len() * 2 / 3, "{} to {}", before.len(), after.len());
-    assert_eq!(kept.history().await.len() as u64, LINES);
+    assert_eq!(kept.console().await.len() as u64, LINES);
     // They keep the server running.
     drop((kept, purged));
     app.finish().await;

@@ -1,6 +1,6 @@
 //! Reading back what was logged.
 
-use counterweight_domain::history::{self, RowBudget, SampleSpec, StepRange, Stream};
+use counterweight_domain::history::{Reader, RowBudget, SampleSpec, StepRange, Stream};
 use counterweight_domain::id::RunId;
 use serde_json::{Value, json};
 
@@ -115,9 +115,10 @@ backend_test!(an_answer_that_would_fill_the_memory_is_refused, |app| {
     log_steps(&run, 0..100).await;
     let id = RunId::from_node_id(&run.id).unwrap();
     let everything = StepRange::default();
+    let reader = Reader::new(app.db.clone(), app.blobs.clone());
     let rows = async |samples: usize, bytes: usize| {
         let budget = RowBudget::new(bytes);
-        let found = history::rows(&app.db, id, Stream::History, everything, samples, &budget).await;
+        let found = reader.rows(id, Stream::History, everything, samples, &budget).await;
         found.map(|rows| rows.len()).map_err(|error| error.code())
     };
     assert_eq!(rows(100, 10_000).await, Ok(100));
@@ -125,8 +126,8 @@ backend_test!(an_answer_that_would_fill_the_memory_is_refused, |app| {
     assert_eq!(rows(5, 1000).await, Ok(5));
     let spec = SampleSpec { keys: vec!["square".into()], samples: 100, range: everything };
     let budget = RowBudget::new(8000);
-    assert_eq!(history::sampled(&app.db, id, &spec, &budget).await.unwrap().len(), 100);
-    let refused = history::sampled(&app.db, id, &spec, &budget).await.unwrap_err();
+    assert_eq!(reader.sampled(id, &spec, &budget).await.unwrap().len(), 100);
+    let refused = reader.sampled(id, &spec, &budget).await.unwrap_err();
     assert_eq!(refused.code(), "RESULT_TOO_LARGE");
     assert!(refused.to_string().contains("fewer samples"), "{refused}");
 });

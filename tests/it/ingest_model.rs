@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::support::{CONSOLE, EVENTS, HISTORY, TestApp, TestRun, backend_test, texts};
+use crate::support::{CONSOLE, EVENTS, HISTORY, SETTLE_AFTER, TestApp, TestRun, backend_test, texts};
 
 const STREAMS: [&str; 3] = [HISTORY, EVENTS, CONSOLE];
 
@@ -18,6 +18,8 @@ const STREAMS: [&str; 3] = [HISTORY, EVENTS, CONSOLE];
 struct Write {
     parts: Vec<Part>,
     times: u8,
+    /// Whether the run then ends, and its history settles into files, before it goes on.
+    settles: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -34,8 +36,9 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
     ];
     let part = (0..STREAMS.len(), prop_oneof![3 => Just(0_i64), 4 => 0_i64..12, 1 => -4_i64..0], lines)
         .prop_map(|(stream, back, lines)| Part { stream, back, lines });
-    let write = (prop::collection::vec(part, 1..3), prop_oneof![3 => Just(1_u8), 1 => 2_u8..4])
-        .prop_map(|(parts, times)| Write { parts, times });
+    let times = prop_oneof![3 => Just(1_u8), 1 => 2_u8..4];
+    let write = (prop::collection::vec(part, 1..3), times, prop::bool::weighted(0.3))
+        .prop_map(|(parts, times, settles)| Write { parts, times, settles });
     prop::collection::vec(write, 1..14)
 }
 
@@ -104,7 +107,21 @@ async fn check_one(app: &TestApp, case: usize, writes: &[Write]) -> Result<(), T
         for _ in 0..write.times {
             prop_assert_eq!(send(&run, &parts).await, wanted.clone());
         }
+        if write.settles {
+            run.complete(0).await;
+            app.wait(SETTLE_AFTER).await;
+        }
     }
+    let specs =
+        r#"sampledHistory(specs: ["{\"keys\":[\"_step\",\"value\"],\"samples\":100000}"]) historyKeys"#;
+    let cut = run.show(specs).await;
+    let rows = model.whole(0).into_iter().map(|line| {
+        let row: Value = serde_json::from_str(&line).unwrap();
+        json!({"_step": row["_step"], "value": row["value"]})
+    });
+    prop_assert_eq!(cut["sampledHistory"][0].clone(), Value::Array(rows.collect()));
+    let counted = &cut["historyKeys"]["keys"]["value"]["typeCounts"][0]["count"];
+    prop_assert_eq!(counted.as_i64().unwrap_or_default(), model.count(0));
     let read = run
         .show(
             "history(samples: 100000) events(samples: 100000) historyLineCount eventsLineCount logLineCount \

@@ -5,20 +5,30 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "times of the tests, which do not run below zero")]
 
 mod access;
+mod alerts;
 mod architecture;
+mod attribution;
+mod bulk;
+mod changes;
 mod collection;
 mod collection_model;
 mod deletion;
 mod disk;
+mod distinct;
 mod file_stream;
 mod files;
 mod graphql_http;
+mod groups;
 mod history;
 mod ingest_model;
 mod limits;
+mod plans;
+mod projects;
+mod rewind;
 mod run_states;
 mod runs;
 mod schema;
+mod segments;
 mod signed_urls;
 mod slice;
 mod statements;

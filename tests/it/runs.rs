@@ -52,6 +52,18 @@ backend_test!(a_config_replaces_the_one_before_and_is_kept_byte_for_byte, |app| 
     assert_eq!(app.ada.run_names("demo", json!({"config.depth.value": 3})).await, ["r"]);
 });
 
+backend_test!(what_the_client_notes_in_a_config_outlives_an_update_without_it, |app| {
+    let told = r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[5]},"m":[{"1":"acc"}]}}}"#;
+    let run = app.ada.run_with("demo", "r", json!({"config": told})).await;
+    upsert(&app.ada, json!({"id": run.id, "config": r#"{"lr": {"value": 1e-3}}"#})).await;
+    let kept = r#"{"lr":{"value": 1e-3},"_wandb":{"value":{"t":{"1":[5]},"m":[{"1":"acc"}]}}}"#;
+    assert_eq!(run.field("config").await, kept);
+    let anew = r#"{"_wandb":{"value":{}}}"#;
+    upsert(&app.ada, json!({"id": run.id, "config": anew})).await;
+    assert_eq!(run.field("config").await, anew);
+    assert_eq!(app.ada.run_names("demo", json!({"config.lr": 1e-3})).await, Vec::<String>::new());
+});
+
 backend_test!(documents_that_are_no_objects_are_refused, |app| {
     for (field, text) in [("config", "[1]"), ("config", "{"), ("summaryMetrics", "3"), ("summaryMetrics", "")]
     {

@@ -28,11 +28,11 @@ backend_test!(a_run_is_logged_found_deleted_and_its_bytes_go, |app| {
 
     app.wait(TRASH).await;
     assert_eq!(app.ada.trash().await, Vec::<String>::new());
-    assert_eq!(app.objects().await.len(), 2, "bytes outlive their run by the grace");
+    assert_eq!(app.objects().await.len(), 4, "bytes outlive their run by the grace");
     app.wait(GC.interval).await;
     app.wait(GC.grace).await;
-    assert_eq!(app.objects().await.len(), 1);
-    assert_eq!(app.rows("blob").await, 1);
+    assert_eq!(app.objects().await.len(), 3, "a file, and the history in two forms");
+    assert_eq!(app.rows("blob").await, 3);
     assert_eq!(kept.download("model.bin").await.body, vec![7; 3000]);
     assert_eq!(kept.history().await.len(), 2);
     assert_eq!(run.upsert_refused().await.status, 410);

@@ -42,6 +42,7 @@ const PAGE: &str = "query($first: Int, $filters: JSONString, $order: String) { p
                     runs(first: $first, filters: $filters, order: $order) { edges { node { id name state tags \
                     project { name entityName entity { name } } user { name username } config summaryMetrics \
                     systemMetrics historyKeys historyLineCount eventsLineCount logLineCount fileCount \
+                    alerts(first: 3) { edges { node { title } } } \
                     files(first: 3) { totalCount edges { node { name sizeBytes url directUrl md5 } } } } } \
                     pageInfo { hasNextPage } } } }";
 
@@ -73,7 +74,7 @@ backend_test!(a_page_of_fifty_runs_takes_as_many_statements_as_one_of_five, conn
     for filters in ["{}", r#"{"config.lr": 1}"#] {
         let (few, many) = (page(app, 5, filters).await, page(app, 50, filters).await);
         assert_eq!(few, many, "with the filter {filters}");
-        assert!((1..=12).contains(&few), "{few} statements");
+        assert!((1..=13).contains(&few), "{few} statements");
     }
 });
 
@@ -86,3 +87,33 @@ backend_test!(appending_takes_as_many_statements_for_many_lines_as_for_one, conn
     let (many, ()) = statements(app, run.log(HISTORY, 2, &lines)).await;
     assert_eq!(one, many);
 });
+
+backend_test!(
+    what_a_page_asks_about_all_runs_takes_as_many_statements_for_many_as_for_one,
+    connections = 1,
+    |app| {
+        const ASK: &str = "query($after: String) { project(name: \"demo\") { \
+        runGroups(groupBy: [\"config.lr\", \"tags\"], aggregations: [\"summary_metrics.loss\"]) { \
+        edges { node { runCount } } } \
+        runValues(field: \"config.lr\") { edges { node { runCount } } } \
+        runFields(source: CONFIG) { edges { node { key counts { runs } } } } \
+        runChanges(after: $after) { runs { name config user { username } } cursor } } }";
+        let run = async |n: i32| {
+            let input =
+                json!({"config": json!({"lr": n, format!("k{n}"): 1}).to_string(), "tags": ["a", "b"]});
+            app.ada.run_with("demo", &format!("r{n}"), input).await;
+        };
+        run(0).await;
+        let cursor = app.ada.graphql(ASK, json!({})).await["project"]["runChanges"]["cursor"].take();
+        start_counting();
+        run(1).await;
+        let (one, _) = statements(app, app.ada.graphql(ASK, json!({"after": cursor}))).await;
+        for n in 2..30 {
+            run(n).await;
+        }
+        let (many, found) = statements(app, app.ada.graphql(ASK, json!({"after": cursor}))).await;
+        assert_eq!(found["project"]["runChanges"]["runs"].as_array().unwrap().len(), 29);
+        assert_eq!(one, many);
+        assert!((5..=10).contains(&one), "{one} statements");
+    }
+);

@@ -195,10 +195,10 @@ class Server:
             command, env=self.environment, capture_output=True, text=True, check=True
         ).stdout
 
-    def create_user(self, name):
+    def create_user(self, name, *options):
         """A new user's API key."""
         key = f"key-of-{name}-{random.getrandbits(160):040x}"
-        self.command("user", "create", name, "--api-key", key)
+        self.command("user", "create", name, "--api-key", key, *options)
         return key
 
     def graphql(self, query, key=KEY, **variables):

@@ -11,6 +11,7 @@ SERVED = """
     XXHashDigestsEnabled OrganizationCoreWeaveOrganizationID FetchOrgEntityFromEntity
     ProbeServerCapabilities ProbeServerSettings
 
+    NotifyScriptableRunAlert SearchUsers
     UpsertBucket RunResumeStatus StopRun stopRun RunStoppedStatus DeleteRun UpdateRunState Run Runs
     ProjectRuns RunState QueryRunInfo RunInfo Project ProbeRunInput TypeFields InputFields
 

@@ -53,6 +53,11 @@ define_id!(
     "Entity"
 );
 define_id!(
+    /// Consecutive lines of a run's history, at rest.
+    SegmentId,
+    "HistorySegment"
+);
+define_id!(
     /// A person or service that signs in.
     UserId,
     "User"
@@ -76,6 +81,11 @@ define_id!(
     /// A file of a run.
     FileId,
     "File"
+);
+define_id!(
+    /// An alert of a run.
+    AlertId,
+    "Alert"
 );
 define_id!(
     /// Bytes in the object store.

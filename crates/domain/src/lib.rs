@@ -1,6 +1,7 @@
 //! Nouns, rules, verbs and SQL of Counterweight. Knows neither GraphQL nor HTTP.
 
 pub mod account;
+pub mod alert;
 pub mod blob;
 pub mod clock;
 pub mod db;

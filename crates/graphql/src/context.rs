@@ -7,7 +7,7 @@ use async_graphql::dataloader::DataLoader;
 
 use counterweight_domain::account::Caller;
 use counterweight_domain::deletion::Retention;
-use counterweight_domain::history::RowBudget;
+use counterweight_domain::history::{Reader, RowBudget};
 use counterweight_domain::{Db, Error};
 use counterweight_storage::BlobStore;
 
@@ -30,6 +30,7 @@ pub struct RequestContext {
     /// Made per request, or answers for one caller would reach another.
     pub(crate) loader: DataLoader<Loader>,
     pub(crate) batches: Batches,
+    pub(crate) reader: Reader,
     pub(crate) row_budget: RowBudget,
 }
 
@@ -40,8 +41,9 @@ impl RequestContext {
         let batches = Batches::default();
         let begin = batches.clone();
         let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
+        let reader = Reader::new(db.clone(), blobs.clone());
         let row_budget = RowBudget::new(MOST_ROW_BYTES);
-        Self { db, blobs, caller, links, retention, loader, batches, row_budget }
+        Self { db, blobs, caller, links, retention, loader, batches, reader, row_budget }
     }
 }
 

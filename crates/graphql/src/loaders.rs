@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use counterweight_domain::account::{self, Caller, Entity, User};
+use counterweight_domain::alert::{self, Alert};
 use counterweight_domain::file::{self, File, FileQuery};
 use counterweight_domain::history::{self, HistoryStream, Stream};
-use counterweight_domain::id::{EntityId, ProjectId, RunId, UserId};
+use counterweight_domain::id::{AlertId, EntityId, ProjectId, RunId, UserId};
 use counterweight_domain::project::{self, Project};
 use counterweight_domain::run::{self, RunDocument};
 use counterweight_domain::{Db, Error};
@@ -15,6 +16,18 @@ use counterweight_domain::{Db, Error};
 pub(crate) struct Loader {
     pub(crate) db: Db,
     pub(crate) caller: Caller,
+}
+
+/// The user whose personal entity it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(pub(crate) EntityId);
+
+/// A page of a run's alerts, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AlertPage {
+    pub(crate) run: RunId,
+    pub(crate) before: Option<AlertId>,
+    pub(crate) limit: u64,
 }
 
 /// How many files a run has.
@@ -46,6 +59,17 @@ impl async_graphql::dataloader::Loader<EntityId> for Loader {
 
     async fn load(&self, ids: &[EntityId]) -> Loaded<EntityId, Entity> {
         Ok(account::get_entities(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<Owner> for Loader {
+    type Value = User;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[Owner]) -> Loaded<Owner, User> {
+        let ids: Vec<EntityId> = keys.iter().map(|key| key.0).collect();
+        let owners = account::get_owners(&self.db, &ids).await?;
+        Ok(owners.into_iter().map(|(entity, user)| (Owner(entity), user)).collect())
     }
 }
 
@@ -104,6 +128,26 @@ impl async_graphql::dataloader::Loader<FilePage> for Loader {
         for ((wanted, limit), runs) in groups {
             for (run, files) in file::list_many(&self.db, &runs, wanted, limit).await? {
                 found.insert(FilePage { run, wanted: wanted.clone(), limit }, files);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl async_graphql::dataloader::Loader<AlertPage> for Loader {
+    type Value = Vec<Alert>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, pages: &[AlertPage]) -> Loaded<AlertPage, Vec<Alert>> {
+        // As with files: the runs of a list are asked for the same page.
+        let mut groups: HashMap<(Option<AlertId>, u64), Vec<RunId>> = HashMap::new();
+        for page in pages {
+            groups.entry((page.before, page.limit)).or_default().push(page.run);
+        }
+        let mut found = HashMap::with_capacity(pages.len());
+        for ((before, limit), runs) in groups {
+            for (run, alerts) in alert::list_many(&self.db, &runs, before, limit).await? {
+                found.insert(AlertPage { run, before, limit }, alerts);
             }
         }
         Ok(found)

@@ -81,3 +81,24 @@ impl ScalarType for DateTime {
         Value::String(self.0.to_rfc3339())
     }
 }
+
+/// A span of time: whole milliseconds, as a JSON number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duration(pub(crate) std::time::Duration);
+
+/// A span of time: whole milliseconds, as a JSON number.
+#[Scalar(name = "Duration")]
+impl ScalarType for Duration {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let millis = match &value {
+            Value::Number(number) => number.as_u64(),
+            _ => return Err(InputValueError::expected_type(value)),
+        };
+        let span = millis.map(std::time::Duration::from_millis).map(Self);
+        span.ok_or_else(|| InputValueError::custom("not a whole number of milliseconds"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX))
+    }
+}

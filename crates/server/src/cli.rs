@@ -57,6 +57,9 @@ pub enum UserCommand {
     Create {
         /// Name of user and entity
         name: String,
+        /// Their address, by which a service may name them too
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
         /// May administer the instance
         #[arg(long)]
         admin: bool,

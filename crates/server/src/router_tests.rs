@@ -29,8 +29,8 @@ async fn server() -> (Router, TempDir) {
     let graphql =
         GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let (history, _) = history::Writer::new(db.clone());
     let blobs = BlobStore::open("memory://").unwrap();
+    let (history, _) = history::Writer::new(db.clone(), blobs.clone());
     let state = AppState::new(&config, db, blobs, history, graphql, metrics).await.unwrap();
     (router(state), folder)
 }

@@ -1,4 +1,4 @@
-//! Which run a writer streams to. It says so with every request, and the answer does not change.
+//! Which run a writer streams to. It says so with every request, and a path that led to a run leads to it for good.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::recent::Recent;
 /// once, since an append looks at the run itself.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
 
-type Path = (UserId, String, String, String);
+/// Who, with or without the rights of an administrator, and where.
+type Path = (UserId, bool, String, String, String);
 
 /// Finds runs by `entity/project/run`, and remembers where they were found.
 #[derive(Debug)]
@@ -30,7 +31,8 @@ impl RunPaths {
 
     /// The run of that path that `caller` may write to. `NotFound` and `RunDeleted` as [`run::resolve`].
     pub async fn find(&self, caller: &Caller, entity: &str, project: &str, name: &str) -> Result<RunId> {
-        let path = (caller.user_id, entity.to_owned(), project.to_owned(), name.to_owned());
+        let who = (caller.user_id, caller.reaches_all());
+        let path = (who.0, who.1, entity.to_owned(), project.to_owned(), name.to_owned());
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&path, self.db.now());
         if let Some(id) = known {
             return Ok(id);

@@ -19,10 +19,25 @@ const NOT_BUILT: &str = "The page was not built into this server: run `make web`
     The API works without it, at /graphql.\n";
 
 /// The page may load from this server alone; monaco makes its workers from blobs and its styles in place.
-const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; \
-     img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-);
+macro_rules! page_policy {
+    (frame-ancestors $who:literal) => {
+        HeaderValue::from_static(concat!(
+            "default-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; \
+             img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors ",
+            $who
+        ))
+    };
+}
+
+const PAGE_POLICY: HeaderValue = page_policy!(frame-ancestors "'none'");
+
+/// Of the address that `to_html()` makes for a notebook, wherever that runs. The API key is one tab's and one site's own,
+/// so that a frame in a foreign page is not signed in.
+const EMBEDDED_POLICY: HeaderValue = page_policy!(frame-ancestors "*");
+
+/// First parts of addresses that programs call; all others belong to the page.
+const PROGRAMS: &[&str] =
+    &["api", "assets", "files", "graphql", "healthz", "metrics", "objects", "oidc", "ready"];
 
 /// Names of files under `/assets/` change with their content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -40,28 +55,37 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
         path => path,
     };
     match Assets::get(name) {
-        Some(file) => serve(name, file, &headers),
+        Some(file) => serve(name, file, &headers, &uri),
         None if is_page_of_the_app(path, &headers) => match Assets::get("index.html") {
-            Some(file) => serve("index.html", file, &headers),
-            None => NOT_BUILT.into_response(),
+            Some(file) => serve("index.html", file, &headers, &uri),
+            None => ([(CONTENT_SECURITY_POLICY, policy(&uri))], NOT_BUILT).into_response(),
         },
         None => Problem::no_route().into_response(),
     }
 }
 
-/// The app has addresses of its own, such as `/entity/project`.
+/// The app has addresses of its own: those that the client prints, such as `/entity/project/runs/id`. Names have dots
+/// too, so only a single part with one is a file that is not there.
 fn is_page_of_the_app(path: &str, headers: &HeaderMap) -> bool {
-    let wants_html = headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
-    path.is_empty() || path == "graphiql" || (wants_html && !path.contains('.'))
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let takes_html = |accept: &HeaderValue| {
+        accept.to_str().is_ok_and(|accept| accept.contains("text/html") || accept.contains("*/*"))
+    };
+    let mut accepts = headers.get_all(ACCEPT).iter().peekable();
+    let wants_html = accepts.peek().is_none() || accepts.any(takes_html);
+    let is_missing_file = rest.is_empty() && first.contains('.');
+    path.is_empty() || path == "graphiql" || (wants_html && !is_missing_file && !PROGRAMS.contains(&first))
 }
 
-fn serve(name: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
+fn policy(uri: &Uri) -> HeaderValue {
+    let is_embedded = uri.query().is_some_and(|query| query.split('&').any(|part| part == "jupyter=true"));
+    if is_embedded { EMBEDDED_POLICY } else { PAGE_POLICY }
+}
+
+fn serve(name: &str, file: EmbeddedFile, request: &HeaderMap, uri: &Uri) -> Response {
     let etag = etag(&file);
     let cache = if name.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN };
-    let headers = [(ETAG, etag.clone()), (CACHE_CONTROL, cache), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
+    let headers = [(ETAG, etag.clone()), (CACHE_CONTROL, cache), (CONTENT_SECURITY_POLICY, policy(uri))];
     let known = request.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     if known.split(',').any(|known| known.trim().trim_start_matches("W/") == etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -91,9 +115,34 @@ mod tests {
     fn the_apps_own_addresses_are_pages_and_missing_files_are_not() {
         let (browser, program) = (headers("text/html,*/*;q=0.8"), headers("application/json"));
         assert!(is_page_of_the_app("", &program));
-        assert!(is_page_of_the_app("entity/project/runs/x1", &browser));
-        assert!(!is_page_of_the_app("entity/project", &program));
-        assert!(!is_page_of_the_app("assets/gone.js", &browser));
+        for path in [
+            "entity",
+            "settings",
+            "entity/project/runs/x1",
+            "ada.b/v1.0/runs/r.1",
+            "entity/project/workspace",
+        ] {
+            assert!(is_page_of_the_app(path, &browser), "{path}");
+            assert!(is_page_of_the_app(path, &headers("*/*")), "{path}");
+            assert!(is_page_of_the_app(path, &HeaderMap::new()), "{path}");
+            assert!(!is_page_of_the_app(path, &program), "{path}");
+        }
+        for path in ["assets/gone.js", "robots.txt", "api/v1/projects", "graphql/other"] {
+            assert!(!is_page_of_the_app(path, &browser), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_address_for_notebooks_may_be_shown_in_a_frame() {
+        let policy_at = |uri: &'static str| policy(&Uri::from_static(uri));
+        assert_eq!(policy_at("/ada/demo/runs/r1?jupyter=true"), EMBEDDED_POLICY);
+        assert_eq!(policy_at("/ada/demo/runs/r1?nw=a&jupyter=true"), EMBEDDED_POLICY);
+        for uri in
+            ["/ada/demo/runs/r1", "/ada/demo/runs/jupyter=true", "/ada?jupyter=false", "/ada?xjupyter=true"]
+        {
+            assert_eq!(policy_at(uri), PAGE_POLICY, "{uri}");
+        }
+        assert_ne!(PAGE_POLICY, EMBEDDED_POLICY);
     }
 
     #[test]
@@ -102,11 +151,12 @@ mod tests {
             data: Cow::Borrowed(b"1"),
             metadata: rust_embed::Metadata::__rust_embed_new([7; 32], None, None),
         };
-        let first = serve("assets/a.js", file(), &HeaderMap::new());
+        let uri = Uri::from_static("/");
+        let first = serve("assets/a.js", file(), &HeaderMap::new(), &uri);
         assert_eq!(first.headers()[CONTENT_TYPE], "text/javascript");
         assert_eq!(first.headers()[CACHE_CONTROL], FOR_EVER);
         let again = HeaderMap::from_iter([(IF_NONE_MATCH, first.headers()[ETAG].clone())]);
-        assert_eq!(serve("assets/a.js", file(), &again).status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(serve("index.html", file(), &HeaderMap::new()).headers()[CACHE_CONTROL], ASK_AGAIN);
+        assert_eq!(serve("assets/a.js", file(), &again, &uri).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(serve("index.html", file(), &HeaderMap::new(), &uri).headers()[CACHE_CONTROL], ASK_AGAIN);
     }
 }

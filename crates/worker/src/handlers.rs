@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
-use counterweight_domain::id::RunId;
+use counterweight_domain::history::{self, Merge};
+use counterweight_domain::id::{ProjectId, RunId};
 use counterweight_domain::job::{self, Job, JobKind, JobState};
+use counterweight_domain::run::BulkState;
 use counterweight_domain::{Db, Error, Timestamp, run};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +57,24 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
             }
             Ok(())
         }
+        JobKind::PurgeProject { project_id, deletion_id } => {
+            purge_project(db, project_id, &deletion_id, stop).await
+        }
+        JobKind::ChangeRuns { task_id } => change_runs(db, &task_id, stop).await,
+        JobKind::MergeHistory { run_id } => {
+            while history::merge(db, worker.blobs(), run_id).await? != Merge::Nothing {
+                if stop.is_cancelled() {
+                    return Err(JobError::Stopped);
+                }
+            }
+            Ok(())
+        }
+        JobKind::SettleHistory { run_id } => {
+            match history::settle(db, worker.blobs(), run_id, settings.settle_after).await? {
+                Merge::NotBefore(moment) => Err(JobError::NotBefore(moment)),
+                Merge::Merged(_) | Merge::Nothing => Ok(()),
+            }
+        }
         JobKind::CrashStaleRuns => {
             let crashed = run::crash_stale(db, settings.crash_after, settings.preempt_grace).await?;
             if crashed > 0 {
@@ -97,6 +117,37 @@ async fn purge_run(
             }
             Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
             Purge::Withdrawn => return Ok(()),
+        }
+    }
+    Err(JobError::Stopped)
+}
+
+async fn purge_project(
+    db: &Db,
+    project_id: ProjectId,
+    deletion_id: &str,
+    stop: &CancellationToken,
+) -> Result<(), JobError> {
+    while !stop.is_cancelled() {
+        match deletion::purge_project_step(db, project_id, deletion_id).await? {
+            Purge::Underway => {}
+            Purge::Complete => {
+                tracing::info!(project.id = %project_id, deletion.id = deletion_id, "purged");
+                return Ok(());
+            }
+            Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
+            Purge::Withdrawn => return Ok(()),
+        }
+    }
+    Err(JobError::Stopped)
+}
+
+async fn change_runs(db: &Db, task_id: &str, stop: &CancellationToken) -> Result<(), JobError> {
+    while !stop.is_cancelled() {
+        let state = run::continue_bulk_task(db, task_id).await?;
+        if state != BulkState::Underway {
+            tracing::info!(task.id = task_id, ?state, "changed runs");
+            return Ok(());
         }
     }
     Err(JobError::Stopped)

@@ -29,6 +29,8 @@ pub struct Settings {
     pub crash_after: Duration,
     /// How long a run may be silent after it announced that its machine is being taken away.
     pub preempt_grace: Duration,
+    /// How long a run that has ended is left alone before its history becomes files to hand out.
+    pub settle_after: Duration,
     /// How long a run that is deleted at the end of its archive period can be restored.
     pub trash: Duration,
 }

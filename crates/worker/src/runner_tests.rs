@@ -26,6 +26,7 @@ pub(crate) fn worker_on(db: Db, lease: Duration) -> Worker {
         gc,
         crash_after: Duration::from_mins(5),
         preempt_grace: HOUR,
+        settle_after: HOUR,
         trash: DAY,
     };
     Worker::new(db, BlobStore::open("memory://").unwrap(), settings)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use counterweight_domain::account::{self, ApiKey, NewUser};
+use counterweight_domain::account::{self, ApiKey, Email, NewUser};
 use counterweight_domain::clock::{ManualClock, SeededRandom};
 use counterweight_domain::{Db, Env, Timestamp, history, job};
 use counterweight_server::config::{Flags, load};
@@ -26,6 +26,7 @@ const START: Timestamp = Timestamp(1_767_225_600_000_000);
 pub(crate) const TRASH: Duration = Duration::from_hours(7 * 24);
 pub(crate) const ARCHIVE: Duration = Duration::from_hours(30 * 24);
 pub(crate) const CRASH_AFTER: Duration = Duration::from_mins(5);
+pub(crate) const SETTLE_AFTER: Duration = Duration::from_mins(10);
 pub(crate) const PREEMPT_GRACE: Duration = Duration::from_hours(1);
 pub(crate) const URL_LIFETIME: Duration = Duration::from_hours(24);
 pub(crate) const GC: gc::Settings = gc::Settings {
@@ -59,15 +60,22 @@ impl TestApp {
         let blobs = BlobStore::new(Arc::new(InMemory::new()));
         let faults = Faults::default();
         let served = blobs.with_faults(&faults);
-        let (history, ingest) = history::Writer::new(db.clone());
+        let (history, ingest) = history::Writer::new(db.clone(), blobs.clone());
         let ingest = tokio::spawn(ingest);
         let router = router(state(&db, &served, history).await);
         let [ada, grace] = ["ada", "grace"].map(|name| Client::new(router.clone(), name));
         for client in [&ada, &grace] {
-            sign_up(&db, client).await;
+            sign_up(&db, client, false).await;
         }
         let worker = Worker::new(db.clone(), served, worker_settings());
         Self { db, blobs, faults, ada, grace, clock, worker, database, ingest }
+    }
+
+    /// Another user, who administers the instance.
+    pub(crate) async fn administrator(&self, name: &'static str) -> Client {
+        let client = self.ada.somebody_else(name);
+        sign_up(&self.db, &client, true).await;
+        client
     }
 
     /// Moves the clock forward.
@@ -143,6 +151,7 @@ async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState
     let config = load(Flags::default(), []).unwrap();
     assert_eq!((config.retention.trash, config.retention.archive), (TRASH, Some(ARCHIVE)));
     assert_eq!((config.runs.crash_after, config.runs.preempt_grace), (CRASH_AFTER, PREEMPT_GRACE));
+    assert_eq!(config.history.settle_after, SETTLE_AFTER);
     assert_eq!((config.gc.grace, config.urls.lifetime), (GC.grace, URL_LIFETIME));
     let graphql =
         GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
@@ -158,13 +167,15 @@ fn worker_settings() -> Settings {
         gc: GC,
         crash_after: CRASH_AFTER,
         preempt_grace: PREEMPT_GRACE,
+        settle_after: SETTLE_AFTER,
         trash: TRASH,
     }
 }
 
-async fn sign_up(db: &Db, client: &Client) {
+async fn sign_up(db: &Db, client: &Client, admin: bool) {
     let tx = db.begin_write().await.unwrap();
     let api_key = Some(ApiKey::parse(client.key()).unwrap());
-    account::create_user(&tx, NewUser { name: client.name(), admin: false, api_key }).await.unwrap();
+    let email = Some(Email::parse(&format!("{}@example.org", client.name())).unwrap());
+    account::create_user(&tx, NewUser { name: client.name(), email, admin, api_key }).await.unwrap();
     tx.commit().await.unwrap();
 }

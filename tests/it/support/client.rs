@@ -18,6 +18,7 @@ pub(crate) struct Client {
     router: Router,
     name: &'static str,
     key: String,
+    claims: Vec<(&'static str, String)>,
 }
 
 /// What came back.
@@ -39,7 +40,19 @@ pub(crate) struct Refusal {
 impl Client {
     pub(super) fn new(router: Router, name: &'static str) -> Self {
         let key = name.repeat(40)[..40].to_owned();
-        Self { router, name, key }
+        Self { router, name, key, claims: Vec::new() }
+    }
+
+    /// Another user at the same server.
+    pub(super) fn somebody_else(&self, name: &'static str) -> Self {
+        Self::new(self.router.clone(), name)
+    }
+
+    /// The same user, with one more header in every request.
+    pub(crate) fn claiming(&self, header: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.claims.push((header, value.to_owned()));
+        client
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -52,7 +65,8 @@ impl Client {
 
     /// A request of this user.
     pub(crate) fn request(&self, method: Method, path: &str) -> request::Builder {
-        anonymous(method, path).header(AUTHORIZATION, format!("Bearer {}", self.key))
+        let request = anonymous(method, path).header(AUTHORIZATION, format!("Bearer {}", self.key));
+        self.claims.iter().fold(request, |request, (header, value)| request.header(*header, value))
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

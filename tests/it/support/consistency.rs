@@ -26,7 +26,19 @@ pub(super) async fn check(app: &TestApp) {
     assert_eq!(unknown, Vec::<&String>::new(), "objects without a row");
     let not_live = "SELECT f.name FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE b.state <> 'live'";
     assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "files without bytes");
-    for child in ["run_file", "run_document", "run_value", "history_stream", "history_chunk"] {
+    let not_live = "SELECT b.object_key FROM history_segment s \
+                    JOIN blob b ON b.id IN (s.rows_blob_id, s.columns_blob_id) WHERE b.state <> 'live'";
+    assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "segments without bytes");
+    for child in [
+        "run_file",
+        "run_document",
+        "run_value",
+        "history_stream",
+        "history_chunk",
+        "history_segment",
+        "history_rollup",
+        "alert",
+    ] {
         let left = format!(
             "SELECT COUNT(*) FROM {child} c JOIN run r ON r.id = c.run_id WHERE r.lifecycle = 'purged'"
         );

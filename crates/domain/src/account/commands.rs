@@ -1,8 +1,8 @@
 //! Making users, keys and the instance's own secrets.
 
-use sea_orm::{ActiveModelTrait, EntityTrait, NotSet, PaginatorTrait, Set};
+use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, NotSet, PaginatorTrait, Set};
 
-use super::{ApiKey, EntityKind, check_name};
+use super::{ApiKey, Email, EntityKind, check_name};
 use crate::db::{Db, Source, WriteTx};
 use crate::entity;
 use crate::error::{Error, Result};
@@ -31,6 +31,8 @@ const RESERVED: &[&str] = &[
 pub struct NewUser<'a> {
     /// User and entity name.
     pub name: &'a str,
+    /// Where to reach them, and by which a service may name them.
+    pub email: Option<Email>,
     /// Whether they administer the instance.
     pub admin: bool,
     /// A chosen key; a random one otherwise.
@@ -46,7 +48,7 @@ pub struct CreatedUser {
     pub api_key: ApiKey,
 }
 
-/// Makes a user, their personal entity and one API key. Fails with `Conflict` when name or key is taken.
+/// Makes a user, their personal entity and one API key. Fails with `Conflict` when name, email or key is taken.
 pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> {
     check_name("name", new.name)?;
     if RESERVED.contains(&new.name) {
@@ -59,19 +61,18 @@ pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> 
         kind: Set(EntityKind::User),
         created_at: Set(tx.now()),
     };
-    let owner = owner.insert(tx.connection()).await.map_err(|error| match Error::from(error) {
-        Error::Conflict { .. } => Error::Conflict { reason: format!("the name {:?} is taken", new.name) },
-        other => other,
-    })?;
+    let name_taken = |error| taken(error, format!("the name {:?} is taken", new.name));
+    let owner = owner.insert(tx.connection()).await.map_err(name_taken)?;
     let user = entity::user::ActiveModel {
         id: NotSet,
         entity_id: Set(owner.id),
         full_name: Set(new.name.to_owned()),
-        email: Set(None),
+        email: Set(new.email),
         admin: Set(new.admin),
         created_at: Set(tx.now()),
     };
-    let user = user.insert(tx.connection()).await?;
+    let user =
+        user.insert(tx.connection()).await.map_err(|error| taken(error, "this email is taken".to_owned()))?;
     let stored = entity::api_key::ActiveModel {
         id: NotSet,
         user_id: Set(user.id),
@@ -79,11 +80,17 @@ pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> 
         sha256: Set(ApiKey::hash(api_key.reveal())),
         created_at: Set(tx.now()),
     };
-    stored.insert(tx.connection()).await.map_err(|error| match Error::from(error) {
-        Error::Conflict { .. } => Error::Conflict { reason: "this API key is taken".to_owned() },
-        other => other,
-    })?;
+    let key_taken = |error| taken(error, "this API key is taken".to_owned());
+    stored.insert(tx.connection()).await.map_err(key_taken)?;
     Ok(CreatedUser { user_id: user.id, api_key })
+}
+
+/// Says what is taken where a row of that name was there before.
+fn taken(error: DbErr, reason: String) -> Error {
+    match Error::from(error) {
+        Error::Conflict { .. } => Error::Conflict { reason },
+        other => other,
+    }
 }
 
 /// Makes the first administrator, `admin`, when there is no user at all; `None` when there is one.
@@ -92,7 +99,7 @@ pub async fn ensure_administrator(db: &Db, api_key: Option<ApiKey>) -> Result<Op
     if entity::user::Entity::find().count(tx.connection()).await? > 0 {
         return Ok(None);
     }
-    match create_user(&tx, NewUser { name: "admin", admin: true, api_key }).await {
+    match create_user(&tx, NewUser { name: "admin", email: None, admin: true, api_key }).await {
         Ok(created) => {
             tx.commit().await?;
             Ok(Some(created.api_key))

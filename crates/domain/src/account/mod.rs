@@ -1,18 +1,25 @@
 //! Who signs in, and what belongs to whom.
 
 mod api_key;
+mod caller;
 mod commands;
+mod email;
 mod queries;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
 pub use self::api_key::ApiKey;
+pub use self::caller::{Caller, Identity};
 pub use self::commands::{CreatedUser, NewUser, create_user, ensure_administrator, shared_secret};
-pub use self::queries::{User, authenticate, find_entity, get_entities, get_user, get_users, list_api_keys};
+pub use self::email::Email;
+pub(crate) use self::queries::find_author;
+pub use self::queries::{
+    User, authenticate, find_entity, get_entities, get_owners, get_user, get_users, list_api_keys,
+    search_users,
+};
 pub use crate::entity::api_key::Model as StoredApiKey;
 pub use crate::entity::entity::Model as Entity;
 use crate::error::{Error, Result};
-use crate::id::{EntityId, UserId};
 
 /// Whose name an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -22,26 +29,6 @@ pub enum EntityKind {
     User,
     /// A team.
     Team,
-}
-
-/// Who is asking. Every lookup takes one and finds only what it may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The signed-in user.
-    pub user_id: UserId,
-    /// Their personal entity: what "my" means where no entity is named.
-    pub entity_id: EntityId,
-    /// Its name.
-    pub username: String,
-    /// Whether they administer the instance.
-    pub admin: bool,
-}
-
-impl Caller {
-    /// The entities whose projects this caller reads and writes.
-    pub fn entities(&self) -> [EntityId; 1] {
-        [self.entity_id]
-    }
 }
 
 /// Checks a name that becomes part of URLs and paths: entities and projects.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Value};
 
-use super::{ApiKey, Caller, Entity, StoredApiKey};
+use super::{ApiKey, Caller, Email, Entity, Identity, StoredApiKey};
 use crate::db::{Source, dialect};
 use crate::entity;
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub struct User {
     /// As shown.
     pub full_name: String,
     /// Where to reach them.
-    pub email: Option<String>,
+    pub email: Option<Email>,
     /// Whether they administer the instance.
     pub admin: bool,
 }
@@ -36,25 +36,65 @@ pub async fn authenticate(db: &impl Source, key: &str) -> Result<Option<Caller>>
     let sql = format!("{SELECT_USER} JOIN api_key k ON k.user_id = u.id WHERE k.sha256 = $1");
     let statement = dialect::statement(db.connection(), sql, [ApiKey::hash(key).into()]);
     let user = User::find_by_statement(statement).one(db.connection()).await?;
-    Ok(user.map(|user| Caller {
-        user_id: user.id,
-        entity_id: user.entity_id,
-        username: user.username,
-        admin: user.admin,
-    }))
+    Ok(user.map(Caller::from))
+}
+
+/// Whose the runs are that this caller creates: the user they speak for, where they may and there is one, or their own.
+pub(crate) async fn find_author(db: &impl Source, caller: &Caller) -> Result<UserId> {
+    let Some(Identity { username, email }) = caller.speaks_for() else { return Ok(caller.user_id) };
+    // What cannot be an address is nobody's.
+    let email = email.as_deref().and_then(|email| Email::parse(email).ok());
+    // Plan: the unique indexes of entity.name and user.email.
+    for (column, value) in
+        [("e.name", username.clone()), ("u.email", email.map(|email| email.as_str().to_owned()))]
+    {
+        let Some(value) = value else { continue };
+        if let Some(user) = select_users(db, column, vec![value.into()]).await?.pop() {
+            return Ok(user.id);
+        }
+    }
+    Ok(caller.user_id)
 }
 
 /// Users by id.
 pub async fn get_users(db: &impl Source, ids: &[UserId]) -> Result<HashMap<UserId, User>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let marks = (1..=ids.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-    let values: Vec<Value> = ids.iter().map(|id| id.0.into()).collect();
-    let statement =
-        dialect::statement(db.connection(), format!("{SELECT_USER} WHERE u.id IN ({marks})"), values);
-    let users = User::find_by_statement(statement).all(db.connection()).await?;
+    let users = select_users(db, "u.id", ids.iter().map(|id| id.0.into()).collect()).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
+}
+
+/// The users whose personal entities these are.
+pub async fn get_owners(db: &impl Source, ids: &[EntityId]) -> Result<HashMap<EntityId, User>> {
+    let users = select_users(db, "u.entity_id", ids.iter().map(|id| id.0.into()).collect()).await?;
+    Ok(users.into_iter().map(|user| (user.entity_id, user)).collect())
+}
+
+async fn select_users(db: &impl Source, column: &str, values: Vec<Value>) -> Result<Vec<User>> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marks = (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    let sql = format!("{SELECT_USER} WHERE {column} IN ({marks})");
+    let statement = dialect::statement(db.connection(), sql, values);
+    Ok(User::find_by_statement(statement).all(db.connection()).await?)
+}
+
+/// At most `limit` users whose name or email holds `text`, for administrators who use their rights; none for others. Who
+/// is called exactly so comes first.
+pub async fn search_users(db: &impl Source, caller: &Caller, text: &str, limit: u64) -> Result<Vec<User>> {
+    if !caller.reaches_all() {
+        return Ok(Vec::new());
+    }
+    // There are few users, and this reads them all.
+    let sql = format!(
+        r"{SELECT_USER} WHERE lower(e.name) LIKE $1 ESCAPE '\' OR u.email LIKE $1 ESCAPE '\'
+        ORDER BY CASE WHEN lower(e.name) = $2 OR u.email = $2 THEN 0 ELSE 1 END, e.name LIMIT $3"
+    );
+    let text = text.to_lowercase();
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [format!("%{escaped}%").into(), text.into(), limit.into()];
+    let statement = dialect::statement(db.connection(), sql, values);
+    Ok(User::find_by_statement(statement).all(db.connection()).await?)
 }
 
 /// One user.
@@ -65,8 +105,7 @@ pub async fn get_user(db: &impl Source, id: UserId) -> Result<User> {
 
 /// The entity called `name` (the caller's own where none is named), if the caller may see it.
 pub async fn find_entity(db: &impl Source, caller: &Caller, name: Option<&str>) -> Result<Option<Entity>> {
-    let mut query =
-        entity::entity::Entity::find().filter(entity::entity::Column::Id.is_in(caller.entities()));
+    let mut query = entity::entity::Entity::find().filter(caller.may_see(entity::entity::Column::Id));
     query = match name {
         Some(name) if !name.is_empty() => query.filter(entity::entity::Column::Name.eq(name)),
         _ => query.filter(entity::entity::Column::Id.eq(caller.entity_id)),

@@ -1,6 +1,8 @@
 //! The only place that asks which database it is.
 
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, SelectStatement};
+use sea_orm::sea_query::{
+    Alias, Asterisk, BinOper, Expr, ExprTrait as _, Func, IntoIden, JoinType, Query, SelectStatement,
+};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 /// `SQLite` busy, locked, I/O error, full, cannot open.
@@ -63,13 +65,78 @@ pub(crate) fn matches(backend: DbBackend, text: Expr, rust: &str, postgres: &str
 }
 
 /// `id` is the `key` of one of the `rows`, which select their key. `SQLite` makes a list of them once, where for an
-/// `EXISTS` it may read all of them again for each id. `PostgreSQL` turns `EXISTS`, also negated, into a join of any
+/// `EXISTS` it may read all of them again for each id; and looks each id up in it, where two lists that led to the ids
+/// would be gone through once for each entry of the other. `PostgreSQL` turns `EXISTS`, also negated, into a join of any
 /// size, where for `NOT IN` it needs the list to fit into memory.
 pub(crate) fn is_among(backend: DbBackend, id: Expr, key: Expr, mut rows: SelectStatement) -> Expr {
     match backend {
         DbBackend::Postgres => Expr::exists(rows.and_where(key.eq(id)).take()),
-        _ => id.in_subquery(rows),
+        _ => off_index(backend, id).in_subquery(rows),
     }
+}
+
+/// There is one of the `rows`, looked up for this run alone. Either database would make a join of it, `PostgreSQL` by an
+/// estimate that knows nothing of how paths and values go together, `SQLite` after all other tables. `OFFSET 0` and
+/// `LIMIT 1` keep them from that.
+pub(crate) fn has_one(backend: DbBackend, mut rows: SelectStatement) -> Expr {
+    match backend {
+        DbBackend::Postgres => rows.offset(0),
+        _ => rows.limit(1),
+    };
+    Expr::exists(rows)
+}
+
+/// Joins the row of `table` that `on` finds by a key, for each row before it: never the other way round, and never
+/// from the whole table. `SQLite` is told by `CROSS JOIN`, `PostgreSQL` by `LATERAL` with `OFFSET 0`.
+pub(crate) fn look_up(
+    query: &mut SelectStatement,
+    backend: DbBackend,
+    missing: Missing,
+    table: impl IntoIden,
+    alias: Alias,
+    on: Expr,
+) {
+    let table = table.into_iden();
+    match (backend, missing) {
+        (DbBackend::Postgres, missing) => {
+            let mut row = Query::select();
+            row.column(Asterisk).from_as(table, alias.clone()).and_where(on).offset(0);
+            let join = match missing {
+                Missing::Drops => JoinType::InnerJoin,
+                Missing::IsNull => JoinType::LeftJoin,
+            };
+            query.join_lateral(join, row, alias, Expr::cust("TRUE"));
+        }
+        (_, Missing::Drops) => {
+            query.join_as(JoinType::CrossJoin, table, alias, Expr::cust("TRUE")).and_where(on);
+        }
+        (_, Missing::IsNull) => {
+            query.join_as(JoinType::LeftJoin, table, alias, on);
+        }
+    }
+}
+
+/// What becomes of a row for which [`look_up`] finds nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Missing {
+    /// It is left out.
+    Drops,
+    /// It stays, with nulls.
+    IsNull,
+}
+
+/// A column that is to be read from a row at hand. `SQLite` keeps no statistics and would take any index on it, however
+/// little that index narrows down.
+pub(crate) fn off_index(backend: DbBackend, column: Expr) -> Expr {
+    match backend {
+        DbBackend::Postgres => column,
+        _ => Expr::cust_with_expr("+?", column),
+    }
+}
+
+/// The beginning of a string, as long as an index has room for. Its indexes are on this very expression.
+pub(crate) fn cut(text: Expr) -> Expr {
+    Func::cust("substr").args([text, Expr::cust("1"), Expr::cust("256")]).into()
 }
 
 /// How the file of a database gives back the space of deleted rows.

@@ -40,7 +40,7 @@ pub(crate) enum SortValue {
 }
 
 /// Changes when the meaning of a cursor's values does.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Names a list, so that a cursor is not used in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

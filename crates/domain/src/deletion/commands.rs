@@ -60,10 +60,7 @@ pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     }
     if found.lifecycle == Lifecycle::Deleted {
         if found.purge_after.is_some_and(|deadline| deadline <= tx.now()) {
-            return Err(Error::Precondition {
-                code: "DEADLINE_PASSED",
-                reason: "the run can no longer be restored: its deadline has passed".to_owned(),
-            });
+            return Err(deadline_passed("run"));
         }
         if let Some(pending) = pending(tx, id).await? {
             let kind = JobKind::PurgeRun { run_id: id, deletion_id: pending.id.clone() };
@@ -96,6 +93,14 @@ pub async fn delete(
     delete_run(tx, &found, caller.user_id, reason, retention.trash).await
 }
 
+/// Why something cannot be restored any more.
+pub(super) fn deadline_passed(kind: &str) -> Error {
+    Error::Precondition {
+        code: "DEADLINE_PASSED",
+        reason: format!("the {kind} can no longer be restored: its deadline has passed"),
+    }
+}
+
 /// What became of a run whose archive period was to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveEnd {
@@ -110,7 +115,8 @@ pub enum ArchiveEnd {
 /// Deletes a run whose archive period is over.
 pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<ArchiveEnd> {
     let tx = db.begin_write().await?;
-    let found = run::load_for_update(&tx, &[id]).await?.remove(&id);
+    // Also in the trash with its project: what comes back with that is as old as it would be without.
+    let found = run::load_apart_from_project(&tx, &[id]).await?.remove(&id);
     let Some(found) = found.filter(|run| run.lifecycle == Lifecycle::Archived) else {
         return Ok(ArchiveEnd::Withdrawn);
     };

@@ -6,8 +6,8 @@
 //! again.
 
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _,
-    QueryFilter as _,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait as _,
+    EntityTrait as _, QueryFilter as _,
 };
 
 use super::DeletionState;
@@ -19,16 +19,19 @@ use crate::id::RunId;
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
-const BATCH: i64 = 1000;
+pub(super) const BATCH: i64 = 1000;
 
 /// What belongs to a run, and the key by which its rows are told apart; each key starts an index with
 /// `run_id`, or is a primary key found through one. Nothing here refers to another table here.
 pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("history_chunk", "id"),
+    ("history_rollup", "run_id, key, level, first_line"),
+    ("history_segment", "id"),
     ("history_stream", "run_id, stream"),
     ("run_value", "run_id, scope, path"),
     ("run_document", "run_id"),
     ("run_file", "id"),
+    ("alert", "id"),
 ];
 
 /// Where a purge stands.
@@ -67,7 +70,11 @@ pub async fn purge_step(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Pur
         Some(DeletionState::Purged) => return Ok(Purge::Complete),
         Some(DeletionState::Pending) => {}
     }
-    if !bury(&tx, run_id).await? {
+    let overdue = Condition::all()
+        .add(run::Column::Id.eq(run_id))
+        .add(run::Column::Lifecycle.eq(Lifecycle::Deleted))
+        .add(run::Column::PurgeAfter.lte(tx.now()));
+    if bury(&tx, overdue).await? == 0 {
         let Some(run) = run::Entity::find_by_id(run_id).one(tx.connection()).await? else {
             return Err(Error::not_found("run", run_id.to_string()));
         };
@@ -77,7 +84,7 @@ pub async fn purge_step(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Pur
             _ => return Ok(Purge::Withdrawn),
         }
     }
-    let emptied = remove_children(&tx, run_id).await?;
+    let emptied = remove_children(&tx, run_id, BATCH).await?.is_some();
     if emptied {
         complete(&tx, deletion_id).await?;
     }
@@ -85,9 +92,9 @@ pub async fn purge_step(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Pur
     Ok(if emptied { Purge::Complete } else { Purge::Underway })
 }
 
-/// Makes the tombstone: what keeps the run id taken, and nothing that its owner wrote. All columns are named,
-/// so that a new one has to be decided about. Answers whether it was this call that did it.
-async fn bury(tx: &WriteTx, run_id: RunId) -> Result<bool> {
+/// Makes tombstones: what keeps a run id taken, and nothing that its owner wrote. All columns are named, so that a new
+/// one has to be decided about. Answers how many.
+pub(super) async fn bury(tx: &WriteTx, which: Condition) -> Result<u64> {
     let tombstone = run::ActiveModel {
         id: NotSet,
         project_id: NotSet,
@@ -116,19 +123,12 @@ async fn bury(tx: &WriteTx, run_id: RunId) -> Result<bool> {
         deleted_at: NotSet,
         purge_after: NotSet,
     };
-    let buried = run::Entity::update_many()
-        .set(tombstone)
-        .filter(run::Column::Id.eq(run_id))
-        .filter(run::Column::Lifecycle.eq(Lifecycle::Deleted))
-        .filter(run::Column::PurgeAfter.lte(tx.now()))
-        .exec(tx.connection())
-        .await?;
-    Ok(buried.rows_affected == 1)
+    let buried = run::Entity::update_many().set(tombstone).filter(which).exec(tx.connection()).await?;
+    Ok(buried.rows_affected)
 }
 
-/// Removes one batch of the run's rows; answers whether that was all.
-async fn remove_children(tx: &WriteTx, run_id: RunId) -> Result<bool> {
-    let mut left = BATCH;
+/// Removes up to `left` of the run's rows. Once nothing is left of them, answers how many more there could have been.
+pub(super) async fn remove_children(tx: &WriteTx, run_id: RunId, mut left: i64) -> Result<Option<i64>> {
     for (table, key) in CHILDREN {
         // The index that starts with `run_id`, up to the limit; then the key.
         let sql = format!(
@@ -138,10 +138,10 @@ async fn remove_children(tx: &WriteTx, run_id: RunId) -> Result<bool> {
         let removed = tx.connection().execute_raw(statement).await?.rows_affected();
         left -= i64::try_from(removed).map_err(Error::internal)?;
         if left <= 0 {
-            return Ok(false);
+            return Ok(None);
         }
     }
-    Ok(true)
+    Ok(Some(left))
 }
 
 async fn complete(tx: &WriteTx, deletion_id: &str) -> Result<()> {

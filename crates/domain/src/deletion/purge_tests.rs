@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::purge::CHILDREN;
 use super::*;
-use crate::id::RunId;
+use crate::id::{ProjectId, RunId};
 use crate::test_support::{TestDb, backend_test};
 
 const RUN: RunId = RunId(1);
@@ -112,13 +112,69 @@ backend_test!(a_restored_run_is_left_alone, |test| {
     assert_eq!(rows_of(&test, 1).await, before);
 });
 
+/// A deleted project with runs of more rows than one transaction removes: two that went with it, and one that was in
+/// the trash before.
+async fn deleted_project(test: &TestDb) -> (ProjectId, &'static str) {
+    deleted_run(test, 700).await;
+    test.insert_deleted_run(3).await;
+    test.execute("UPDATE run SET lifecycle = 'live', deleted_at = NULL, purge_after = NULL WHERE id < 3")
+        .await;
+    let (now, deadline) = (test.db.now().0, test.db.now().after(HOUR).0);
+    test.execute(&format!("UPDATE project SET state = 'deleted', deleted_at = {now}, description = 'words'"))
+        .await;
+    test.execute(&format!(
+        "INSERT INTO project_deletion (id, project_id, user_id, state, requested_at, purge_after, run_count) \
+         VALUES ('p', 1, 1, 'pending', {now}, {deadline}, 2)"
+    ))
+    .await;
+    (ProjectId(1), "p")
+}
+
+backend_test!(a_purge_of_a_project_that_is_cut_off_anywhere_goes_on, |test| {
+    let (project, deletion) = deleted_project(&test).await;
+    let deadline = test.db.now().after(HOUR);
+    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::NotBefore(deadline));
+    assert_eq!(test.texts("SELECT state FROM project").await, ["deleted"]);
+    test.advance(HOUR);
+    let mut steps = 1;
+    while purge_project_step(&test.second_process().await, project, deletion).await.unwrap()
+        == Purge::Underway
+    {
+        assert_eq!(test.texts("SELECT state FROM project").await, ["purged"], "from the first step on");
+        assert_eq!(test.texts("SELECT state FROM project_deletion").await, ["pending"]);
+        let unfinished =
+            "SELECT COUNT(*) FROM run_value v JOIN run r ON r.id = v.run_id WHERE r.lifecycle = 'purged'";
+        assert_eq!(test.number(unfinished).await, 0, "a tombstone has nothing below it");
+        steps += 1;
+    }
+    assert_eq!(steps, 2);
+    assert_eq!((rows_of(&test, 1).await, rows_of(&test, 2).await), (0, 0));
+    assert_eq!(test.texts("SELECT lifecycle FROM run ORDER BY id").await, ["purged", "purged", "deleted"]);
+    assert_eq!(test.number("SELECT COUNT(*) FROM project WHERE description IS NULL").await, 1);
+    assert_eq!(test.texts("SELECT state FROM project_deletion").await, ["purged"]);
+    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Complete, "once more");
+});
+
+backend_test!(a_restored_project_is_left_alone, |test| {
+    let (project, deletion) = deleted_project(&test).await;
+    let before = rows_of(&test, 1).await;
+    test.advance(HOUR);
+    test.execute("UPDATE project SET state = 'live', deleted_at = NULL").await;
+    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Withdrawn);
+    test.execute("UPDATE project_deletion SET state = 'restored'").await;
+    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Withdrawn);
+    assert_eq!(purge_project(&test.db, project, "another").await.unwrap(), Purge::Withdrawn);
+    assert_eq!(rows_of(&test, 1).await, before);
+});
+
 #[tokio::test]
 async fn every_table_that_belongs_to_a_run_is_purged() {
     let test = TestDb::sqlite().await;
     let mut declared = test
         .texts(
             "SELECT tables.name FROM sqlite_master tables JOIN pragma_table_info(tables.name) columns \
-             WHERE tables.type = 'table' AND columns.name = 'run_id' AND tables.name <> 'deletion'",
+             WHERE tables.type = 'table' AND columns.name = 'run_id' \
+             AND tables.name NOT IN ('deletion', 'run_alias', 'run_change')",
         )
         .await;
     declared.sort_unstable();

@@ -21,6 +21,15 @@ pub struct Model {
     pub last_step: Option<i64>,
     /// JSON: per flattened key, its types and last value.
     pub keys: String,
+    /// Lines below this one are in segments, unless a chunk has them anew.
+    pub merged_lines: i64,
+    /// Chunks that were added since lines were last merged into segments.
+    pub live_chunks: i64,
+    /// Their bytes before compression.
+    pub live_bytes: i64,
+    /// Whether lines that had been handed out as files were changed: then no files are handed out any more, because
+    /// clients keep those they have.
+    pub rewritten: bool,
 }
 
 /// No joins are declared; queries name their own.

@@ -2,16 +2,24 @@
 
 #![expect(unreachable_pub, reason = "sea-orm's derives want public items; the module itself is private")]
 
+pub(crate) mod alert;
 pub(crate) mod api_key;
 pub(crate) mod blob;
+pub(crate) mod bulk_task;
 pub(crate) mod deletion;
 #[expect(clippy::module_inception, reason = "W&B's word for who owns projects; sea-orm's word for a table")]
 pub(crate) mod entity;
 pub(crate) mod history_chunk;
+pub(crate) mod history_rollup;
+pub(crate) mod history_segment;
 pub(crate) mod history_stream;
 pub(crate) mod job;
 pub(crate) mod project;
+pub(crate) mod project_deletion;
+pub(crate) mod project_former_name;
 pub(crate) mod run;
+pub(crate) mod run_alias;
+pub(crate) mod run_change;
 pub(crate) mod run_document;
 pub(crate) mod run_file;
 pub(crate) mod run_value;

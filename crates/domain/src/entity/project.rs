@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::id::{EntityId, ProjectId};
+use crate::project::ProjectState;
 
 /// A project within an entity.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -14,7 +15,7 @@ pub struct Model {
     pub id: ProjectId,
     /// Its owner.
     pub entity_id: EntityId,
-    /// Unique in its entity; case matters.
+    /// Unique among the live ones of its entity; case matters.
     pub name: String,
     /// As its owner wrote it.
     pub description: Option<String>,
@@ -26,6 +27,10 @@ pub struct Model {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Whether it is there, in the trash, or only a tombstone.
+    pub state: ProjectState,
+    /// When it went to the trash.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// No joins are declared; queries name their own.

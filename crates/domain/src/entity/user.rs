@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::account::Email;
 use crate::clock::Timestamp;
 use crate::id::{EntityId, UserId};
 
@@ -17,7 +18,7 @@ pub struct Model {
     /// As shown.
     pub full_name: String,
     /// Where to reach them.
-    pub email: Option<String>,
+    pub email: Option<Email>,
     /// Whether this user administers the instance.
     pub admin: bool,
     /// When it was made.

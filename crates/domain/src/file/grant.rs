@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FileId, RunId};
+use crate::id::{FileId, RunId, SegmentId};
 
 /// The claim inside a token; the token adds expiry and signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,5 +19,10 @@ pub enum Grant {
     Download {
         /// The file.
         file_id: FileId,
+    },
+    /// Read the columns of this part of a history.
+    History {
+        /// The part.
+        segment_id: SegmentId,
     },
 }

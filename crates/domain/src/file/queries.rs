@@ -11,9 +11,10 @@ use sea_orm::{
 use crate::clock::Timestamp;
 use crate::db::{Source, dialect};
 use crate::entity::run_file::Column;
-use crate::entity::{blob, run, run_file};
+use crate::entity::{blob, project, run, run_file};
 use crate::error::{Error, Result};
 use crate::id::{BlobId, EntityId, FileId, RunId};
+use crate::project::ProjectState;
 use crate::run::Lifecycle;
 
 /// A file with what is known of its bytes.
@@ -132,13 +133,17 @@ pub async fn find(db: &impl Source, run: RunId, name: &str) -> Result<Option<Fil
     Ok(query.into_model().one(db.connection()).await?)
 }
 
-/// One file by id, for links that were signed for it. They end with their run.
+/// One file by id, for links that were signed for it. They end with their run and its project.
 pub async fn get(db: &impl Source, id: FileId) -> Result<File> {
     let owner: RelationDef =
         run_file::Entity::belongs_to(run::Entity).from(Column::RunId).to(run::Column::Id).into();
+    let place: RelationDef =
+        run::Entity::belongs_to(project::Entity).from(run::Column::ProjectId).to(project::Column::Id).into();
     let found = select()
         .join(JoinType::InnerJoin, owner)
+        .join(JoinType::InnerJoin, place)
         .filter(Column::Id.eq(id))
+        .filter(project::Column::State.eq(ProjectState::Live))
         .filter(run::Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]));
     let found = found.into_model().one(db.connection()).await?;
     found.ok_or_else(|| Error::not_found("file", id.to_node_id()))

@@ -2,7 +2,7 @@
 //!
 //! Every condition is true or false, never NULL, so that `NOT` means what a filter means by it.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, IntoIden, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, IntoIden, Query, SelectStatement};
 use sea_orm::{Condition, DbBackend, Value};
 
 use super::ast::{Comparison, Filter, Scalar, Test};
@@ -16,8 +16,10 @@ use crate::run::ValueScope;
 /// Writes conditions and sort keys on the `run` table of one project.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiler<'a> {
-    project: &'a Project,
-    backend: DbBackend,
+    pub(super) project: &'a Project,
+    pub(super) backend: DbBackend,
+    few: bool,
+    id: Option<&'a Expr>,
 }
 
 /// A typed expression.
@@ -28,9 +30,40 @@ pub(crate) struct Cell {
     pub(crate) nullable: bool,
 }
 
+impl Cell {
+    /// As it is compared and sorted: strings go by their bytes.
+    pub(crate) fn ordered(&self, backend: DbBackend) -> Expr {
+        match self.kind {
+            Kind::Text => dialect::bytewise(backend, self.expr.clone()),
+            Kind::Number | Kind::Bool | Kind::Integer => self.expr.clone(),
+        }
+    }
+}
+
 impl<'a> Compiler<'a> {
     pub(crate) fn new(project: &'a Project, backend: DbBackend) -> Self {
-        Self { project, backend }
+        Self { project, backend, few: false, id: None }
+    }
+
+    /// For a statement that asks about runs it already has: each run's own values are read, not those of all runs, and
+    /// no index leads anywhere else.
+    pub(crate) fn for_few(self) -> Self {
+        Self { few: true, ..self }
+    }
+
+    /// The run's id, where the statement knows it before it has the run.
+    pub(crate) fn with_id(self, id: &'a Expr) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// The project whose runs are meant.
+    pub(crate) fn project(self) -> &'a Project {
+        self.project
+    }
+
+    /// The database that is written for.
+    pub(crate) fn backend(self) -> DbBackend {
+        self.backend
     }
 
     /// The runs of the project that `filter` means.
@@ -57,58 +90,53 @@ impl<'a> Compiler<'a> {
     fn test(self, field: &Field, test: &Test) -> Expr {
         match field {
             Field::Column(column) => {
-                let cell = self.column(*column);
+                let mut cell = self.column(*column);
+                if self.few {
+                    cell.expr = dialect::off_index(self.backend, cell.expr);
+                }
                 let present = if cell.nullable { cell.expr.clone().is_not_null() } else { constant(true) };
                 let some = |condition: Option<Expr>| match condition {
                     Some(condition) => present.clone().and(condition),
                     None => present.clone(),
                 };
-                self.passes(test, &[cell], None, some)
+                passes(test, self.cell_passes(&cell, test), None, some)
             }
             Field::Value { scope, paths } => {
-                let cells = value_cells(run_value::Entity);
-                let not_null = cells.iter().map(|cell| cell.expr.clone().is_not_null()).reduce(Expr::or);
+                let not_null = value_cells(run_value::Entity).into_iter().map(|cell| cell.expr.is_not_null());
                 let path = is_one_of(value_column(run_value::Column::Path), paths);
-                self.passes(test, &cells, not_null, |condition| {
+                let matching = self.values_pass(test).into_iter().reduce(Expr::or);
+                passes(test, matching, not_null.reduce(Expr::or), |condition| {
                     self.some_row(*scope, Some(path.clone()), condition)
                 })
             }
-            Field::Tag => {
-                let tag =
-                    Cell { expr: value_column(run_value::Column::Path), kind: Kind::Text, nullable: false };
-                self.passes(test, &[tag], None, |condition| self.some_row(ValueScope::Tag, None, condition))
-            }
-            Field::Key(key) => self.passes(test, &[], None, |condition| {
+            Field::Tag => passes(test, self.cell_passes(&tag(), test), None, |condition| {
+                self.some_row(ValueScope::Tag, None, condition)
+            }),
+            Field::Key(key) => passes(test, None, None, |condition| {
                 let path = value_column(run_value::Column::Path).eq(key.as_str());
                 self.some_row(ValueScope::Key, Some(path), condition)
             }),
-            Field::Unknown => self.passes(test, &[], None, |_| constant(false)),
+            Field::Unknown => passes(test, None, None, |_| constant(false)),
         }
     }
 
-    /// `some` says that there is a value, and that it satisfies the condition; `not_null` is true of a value that is
-    /// not null, where there are nulls that count as values.
-    fn passes(
-        self,
-        test: &Test,
-        cells: &[Cell],
-        not_null: Option<Expr>,
-        some: impl Fn(Option<Expr>) -> Expr,
-    ) -> Expr {
-        if *test == Test::Exists {
-            return some(None);
-        }
-        let matching = cells.iter().filter_map(|cell| self.cell_passes(cell, test)).reduce(Expr::or);
-        let matching = matching.map(|condition| some(Some(condition)));
-        let is_null = match test {
-            Test::OneOf(operands) if operands.contains(&Scalar::Null) => Some(some(not_null).not()),
-            _ => None,
+    /// What a row of the index passes by, for each type that can. A value has one type, so the others are null; saying
+    /// so lets the index find it.
+    pub(super) fn values_pass(self, test: &Test) -> Vec<Expr> {
+        let cells = value_cells(run_value::Entity);
+        let passes = |(position, cell): (usize, &Cell)| {
+            let condition = self.cell_passes(cell, test)?;
+            cells[..position]
+                .iter()
+                .map(|other| other.expr.clone().is_null())
+                .chain([condition])
+                .reduce(Expr::and)
         };
-        matching.into_iter().chain(is_null).reduce(Expr::or).unwrap_or_else(|| constant(false))
+        cells.iter().enumerate().filter_map(passes).collect()
     }
 
     /// None where no value of this type can pass.
-    fn cell_passes(self, cell: &Cell, test: &Test) -> Option<Expr> {
+    pub(super) fn cell_passes(self, cell: &Cell, test: &Test) -> Option<Expr> {
         let expr = cell.expr.clone();
         match test {
             Test::OneOf(operands) => {
@@ -122,7 +150,7 @@ impl<'a> Compiler<'a> {
             }
             Test::Compare(comparison, operand) => {
                 let value = bind(cell.kind, operand)?;
-                let expr = if cell.kind == Kind::Text { dialect::bytewise(self.backend, expr) } else { expr };
+                let expr = cell.ordered(self.backend);
                 Some(match comparison {
                     // Objects and lists lie below the lowest number.
                     Comparison::Less if cell.kind == Kind::Number => {
@@ -146,19 +174,14 @@ impl<'a> Compiler<'a> {
 
     /// The run has a row in its index.
     fn some_row(self, scope: ValueScope, path: Option<Expr>, condition: Option<Expr>) -> Expr {
-        let mut rows = Query::select();
-        rows.column((run_value::Entity, run_value::Column::RunId))
-            .from(run_value::Entity)
-            .and_where(value_column(run_value::Column::ProjectId).eq(self.project.id))
-            .and_where(value_column(run_value::Column::Scope).eq(scope))
-            .and_where_option(path)
-            .and_where_option(condition);
-        dialect::is_among(
-            self.backend,
-            run_column(run::Column::Id),
-            value_column(run_value::Column::RunId),
-            rows,
-        )
+        let mut rows = rows_at(scope, path, condition);
+        let run_id = value_column(run_value::Column::RunId);
+        let id = self.id.cloned().unwrap_or_else(|| run_column(run::Column::Id));
+        if self.few {
+            return dialect::has_one(self.backend, rows.and_where(run_id.eq(id)).take());
+        }
+        rows.and_where(value_column(run_value::Column::ProjectId).eq(self.project.id));
+        dialect::is_among(self.backend, id, run_id, rows)
     }
 
     /// A property of the run.
@@ -188,6 +211,50 @@ impl<'a> Compiler<'a> {
         };
         Cell { expr, kind: column.kind(), nullable }
     }
+
+    /// A property of the run as runs are sorted by it. Long strings are cut, as in the index of values.
+    pub(crate) fn sort_column(self, column: Column) -> Cell {
+        let mut cell = self.column(column);
+        if column.is_long() {
+            cell.expr = dialect::cut(cell.expr);
+        }
+        cell
+    }
+}
+
+/// `some` says that there is a value, and that it satisfies the condition; `matching` is that condition, none where no
+/// value can; `not_null` is true of a value that is not null, where there are nulls that count as values.
+fn passes(
+    test: &Test,
+    matching: Option<Expr>,
+    not_null: Option<Expr>,
+    some: impl Fn(Option<Expr>) -> Expr,
+) -> Expr {
+    if *test == Test::Exists {
+        return some(None);
+    }
+    let matching = matching.map(|condition| some(Some(condition)));
+    let is_null = match test {
+        Test::OneOf(operands) if operands.contains(&Scalar::Null) => Some(some(not_null).not()),
+        _ => None,
+    };
+    matching.into_iter().chain(is_null).reduce(Expr::or).unwrap_or_else(|| constant(false))
+}
+
+/// Rows of the index, of any project.
+pub(super) fn rows_at(scope: ValueScope, path: Option<Expr>, condition: Option<Expr>) -> SelectStatement {
+    Query::select()
+        .column((run_value::Entity, run_value::Column::RunId))
+        .from(run_value::Entity)
+        .and_where(value_column(run_value::Column::Scope).eq(scope))
+        .and_where_option(path)
+        .and_where_option(condition)
+        .take()
+}
+
+/// The tag of a row of the index.
+pub(super) fn tag() -> Cell {
+    Cell { expr: value_column(run_value::Column::Path), kind: Kind::Text, nullable: false }
 }
 
 /// The three typed columns of the index, under the name that it has in the statement.
@@ -208,11 +275,11 @@ fn is_one_of(column: Expr, paths: &[String]) -> Expr {
     }
 }
 
-fn run_column(column: run::Column) -> Expr {
+pub(super) fn run_column(column: run::Column) -> Expr {
     Expr::col((run::Entity, column))
 }
 
-fn value_column(column: run_value::Column) -> Expr {
+pub(super) fn value_column(column: run_value::Column) -> Expr {
     Expr::col((run_value::Entity, column))
 }
 

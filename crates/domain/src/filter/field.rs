@@ -87,11 +87,55 @@ impl Column {
             _ => Kind::Text,
         }
     }
+
+    /// Whether all runs of a project have the same.
+    pub(crate) fn is_the_projects(self) -> bool {
+        matches!(self, Self::Entity | Self::Project)
+    }
+
+    /// Whether it may be longer than an index has room for.
+    pub(crate) fn is_long(self) -> bool {
+        match self {
+            Self::DisplayName
+            | Self::Group
+            | Self::JobType
+            | Self::Sweep
+            | Self::Host
+            | Self::Commit
+            | Self::Notes
+            | Self::Description => true,
+            Self::Name
+            | Self::State
+            | Self::Username
+            | Self::Entity
+            | Self::Project
+            | Self::CreatedAt
+            | Self::UpdatedAt
+            | Self::HeartbeatAt
+            | Self::Duration => false,
+        }
+    }
+
+    /// Whether an index has a project's runs in its order.
+    pub(crate) fn is_indexed(self) -> bool {
+        matches!(
+            self,
+            Self::Name
+                | Self::DisplayName
+                | Self::State
+                | Self::Group
+                | Self::JobType
+                | Self::Sweep
+                | Self::CreatedAt
+                | Self::UpdatedAt
+                | Self::HeartbeatAt
+        )
+    }
 }
 
 impl Field {
     /// Reads a path as the client spells it.
-    pub(super) fn parse(path: &str) -> Self {
+    pub(crate) fn parse(path: &str) -> Self {
         let path = &index::storable(path);
         let value = |scope, mut paths: Vec<String>| {
             paths.retain(|path| !path.is_empty() && path.len() <= index::LONGEST_PATH);

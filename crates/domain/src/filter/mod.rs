@@ -5,6 +5,7 @@
 //! databases agree with it.
 
 mod ast;
+mod candidates;
 mod compile;
 #[cfg(test)]
 mod eval;
@@ -16,7 +17,8 @@ mod order;
 mod parse;
 mod pattern;
 
+pub(crate) use self::candidates::Candidates;
 pub(crate) use self::compile::{Cell, Compiler, value_cells};
-pub(crate) use self::field::{Field, Kind};
+pub(crate) use self::field::{Column, Field, Kind};
 pub use self::order::RunOrder;
 pub use self::parse::RunFilter;

@@ -148,6 +148,7 @@ impl Parser {
             "$ne" => Ok(test(field, Test::OneOf(vec![self.operand(field, value, at)?])).not()),
             "$in" => Ok(test(field, Test::OneOf(self.operands(field, value, at)?))),
             "$nin" => Ok(test(field, Test::OneOf(self.operands(field, value, at)?)).not()),
+            "$all" => self.all_of(field, value, at),
             "$lt" => compare(self, Comparison::Less),
             "$lte" => compare(self, Comparison::LessOrEqual),
             "$gt" => compare(self, Comparison::Greater),
@@ -169,6 +170,18 @@ impl Parser {
                 "a value is compared with a string, a number, true, false or null, not an object",
             )),
         }
+    }
+
+    /// Each of a list is among the field's values; nothing matches the empty list.
+    fn all_of(&mut self, field: &Field, value: &Value, at: &str) -> Result<Filter> {
+        let operands = self.operands(field, value, at)?;
+        if operands.is_empty() {
+            return Ok(Filter::Any(Vec::new()));
+        }
+        for _ in &operands {
+            self.count_node(at)?;
+        }
+        Ok(Filter::all(operands.into_iter().map(|operand| test(field, Test::OneOf(vec![operand]))).collect()))
     }
 
     fn operands(&mut self, field: &Field, value: &Value, at: &str) -> Result<Vec<Scalar>> {

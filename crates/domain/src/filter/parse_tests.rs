@@ -55,6 +55,14 @@ fn negations_wrap_what_they_negate() {
 }
 
 #[test]
+fn all_of_a_list_are_conditions_of_their_own() {
+    let tag = |tag: &str| equal("tags", Scalar::Text(tag.into()));
+    assert_eq!(tree(r#"{"tags":{"$all":["a","b"]}}"#), Filter::All(vec![tag("a"), tag("b")]));
+    assert_eq!(tree(r#"{"tags":{"$all":["a"]}}"#), tag("a"));
+    assert_eq!(tree(r#"{"tags":{"$all":[]}}"#), Filter::Any(vec![]));
+}
+
+#[test]
 fn a_switched_off_condition_of_the_filter_builder_holds() {
     assert_eq!(tree(r#"{"$or":[null]}"#), Filter::Any(vec![Filter::EVERYTHING]));
 }

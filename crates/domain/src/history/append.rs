@@ -7,12 +7,13 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Itera
 
 use super::chunk::Prepared;
 use super::keys::Keys;
-use super::overwrite::{self, Overwrite};
-use super::{HistoryStream, Stream, chunk_rows};
+use super::overwrite::{self, MergedLines, Overwrite};
+use super::{HistoryStream, Stream, chunk_rows, streams};
 use crate::db::{Source, WriteTx};
 use crate::entity::{history_chunk, history_stream, run as run_entity};
 use crate::error::{Error, Result};
 use crate::id::RunId;
+use crate::job::{self, JobKind};
 use crate::run::{self, Document, Run, RunState};
 
 /// Console lines may leave gaps (a terminal rewrites what it likes), but not to the end of the number line.
@@ -33,6 +34,8 @@ pub struct Append {
     pub preempting: bool,
     /// Set on its last request.
     pub ending: Option<Ending>,
+    /// What is in segments of the lines that it has anew; the writer finds it out.
+    pub merged: Option<MergedLines>,
 }
 
 /// The last request of a writer.
@@ -40,6 +43,14 @@ pub struct Append {
 pub struct Ending {
     /// Of its process.
     pub exit_code: i32,
+}
+
+/// What became of an append.
+pub(super) enum Taken {
+    /// It was stored, or refused for an error that the client made.
+    Answered(Result<Appended>),
+    /// It has lines anew that are in segments: these must be read first, and no transaction waits for that.
+    ReadFirst(Append),
 }
 
 /// What the writer is told.
@@ -57,6 +68,10 @@ pub(crate) async fn create_streams(tx: &WriteTx, run: RunId) -> Result<()> {
         line_count: Set(0),
         last_step: Set(None),
         keys: Set("{}".to_owned()),
+        merged_lines: Set(0),
+        live_chunks: Set(0),
+        live_bytes: Set(0),
+        rewritten: Set(false),
     });
     history_stream::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
     Ok(())
@@ -66,6 +81,9 @@ struct StreamState {
     row: HistoryStream,
     keys: Option<Keys>,
     changed: bool,
+    /// How many times over it waited for a merge before the batch.
+    waited: i64,
+    overwritten: bool,
 }
 
 /// Everything that a batch of appends changes, gathered so that it takes a constant number of statements when each
@@ -91,7 +109,10 @@ impl<'a> Batch<'a> {
             .await?;
         let streams = rows
             .into_iter()
-            .map(|row| ((row.run_id, row.stream), StreamState { row, keys: None, changed: false }))
+            .map(|row| {
+                let (key, waited) = ((row.run_id, row.stream), streams::measure(&row));
+                (key, StreamState { row, keys: None, changed: false, waited, overwritten: false })
+            })
             .collect();
         Ok(Self {
             tx,
@@ -106,18 +127,37 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes one append. An error that the client made changes nothing; any other spoils the batch.
-    pub(super) async fn take(&mut self, append: Append) -> Result<Result<Appended>> {
+    pub(super) async fn take(&mut self, append: Append) -> Result<Taken> {
         if let Err(refused) = self.check(&append) {
-            return Ok(Err(refused));
+            return Ok(Taken::Answered(Err(refused)));
         }
+        if self.meets_segments(&append)? {
+            let known = match &append.merged {
+                Some(merged) => merged.is_still(self.tx, append.run_id).await?,
+                None => false,
+            };
+            if !known {
+                return Ok(Taken::ReadFirst(append));
+            }
+        }
+        let merged = append.merged.unwrap_or_default();
         for part in append.lines.into_iter().filter(|part| part.line_count > 0) {
-            self.write_lines(append.run_id, part).await?;
+            self.write_lines(append.run_id, part, &merged).await?;
         }
         if let Some(summary) = append.summary {
             self.summaries.insert(append.run_id, summary);
         }
         let stopped = self.mark_heard_of(append.run_id, append.preempting, append.ending).await?;
-        Ok(Ok(Appended { stopped }))
+        Ok(Taken::Answered(Ok(Appended { stopped })))
+    }
+
+    fn meets_segments(&self, append: &Append) -> Result<bool> {
+        for part in append.lines.iter().filter(|part| part.line_count > 0) {
+            if part.offset < self.state(append.run_id, part.stream)?.row.merged_lines {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn check(&self, append: &Append) -> Result<()> {
@@ -144,11 +184,11 @@ impl<'a> Batch<'a> {
         self.streams.get(&(run, stream)).ok_or_else(|| Error::internal("a run without its streams"))
     }
 
-    async fn write_lines(&mut self, run: RunId, part: Prepared) -> Result<()> {
+    async fn write_lines(&mut self, run: RunId, part: Prepared, merged: &MergedLines) -> Result<()> {
         let have = self.state(run, part.stream)?.row.line_count;
         let (part, replaced) = if part.offset < have {
             self.flush_chunks().await?;
-            match overwrite::make_room(self.tx, run, part).await? {
+            match overwrite::make_room(self.tx, run, part, merged).await? {
                 Some(Overwrite { part, replaced }) => (part, Some(replaced)),
                 None => return Ok(()),
             }
@@ -160,6 +200,9 @@ impl<'a> Batch<'a> {
             .get_mut(&(run, part.stream))
             .ok_or_else(|| Error::internal("a run without its streams"))?;
         state.changed = true;
+        state.overwritten |= part.offset < state.row.merged_lines;
+        state.row.live_chunks += i64::try_from(part.chunks.len()).map_err(Error::internal)?;
+        state.row.live_bytes += part.chunks.iter().map(|chunk| i64::from(chunk.raw_bytes)).sum::<i64>();
         state.row.line_count = state.row.line_count.max(part.offset + part.line_count);
         state.row.last_step = state.row.last_step.max(part.last_step);
         if part.stream != Stream::Console {
@@ -203,6 +246,9 @@ impl<'a> Batch<'a> {
         row.exit_code = Set(ending.map(|ending| ending.exit_code));
         row.finished_at = Set(ending.map(|_| self.tx.now()));
         *run = row.update(self.tx.connection()).await?;
+        if !state.is_active() {
+            job::enqueue(self.tx, &JobKind::SettleHistory { run_id: id }, self.tx.now()).await?;
+        }
         Ok(stopped)
     }
 
@@ -210,10 +256,21 @@ impl<'a> Batch<'a> {
         chunk_rows::insert(self.tx, std::mem::take(&mut self.chunks)).await
     }
 
+    async fn enqueue_merges(&self) -> Result<()> {
+        for (key, state) in &self.streams {
+            let waits = streams::measure(&state.row) > state.waited;
+            if key.1 == Stream::History && (waits || state.overwritten) {
+                job::enqueue(self.tx, &JobKind::MergeHistory { run_id: key.0 }, self.tx.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what was gathered.
     pub(super) async fn close(mut self) -> Result<()> {
-        use history_stream::Column::{Keys, LastStep, LineCount, RunId, Stream};
+        use history_stream::Column::{Keys, LastStep, LineCount, LiveBytes, LiveChunks, RunId, Stream};
         self.flush_chunks().await?;
+        self.enqueue_merges().await?;
         let mut rows = Vec::new();
         for state in self.streams.into_values().filter(|state| state.changed) {
             let mut row = state.row.into_active_model().reset_all();
@@ -226,7 +283,7 @@ impl<'a> Batch<'a> {
             history_stream::Entity::insert_many(rows)
                 .on_conflict(
                     OnConflict::columns([RunId, Stream])
-                        .update_columns([LineCount, LastStep, Keys])
+                        .update_columns([LineCount, LastStep, Keys, LiveChunks, LiveBytes])
                         .to_owned(),
                 )
                 .exec_without_returning(self.tx.connection())

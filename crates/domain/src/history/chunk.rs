@@ -14,7 +14,7 @@ use crate::run::Document;
 /// The client sends at most 10 MiB a line (protocol reference 4.2).
 const LONGEST_LINE: usize = 10 * 1024 * 1024;
 /// A chunk is closed at either of these, so that reading a few lines never decodes much more.
-const CHUNK_BYTES: usize = 1024 * 1024;
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 pub(super) const CHUNK_LINES: usize = 4096;
 const COMPRESSION: i32 = 1;
 
@@ -110,7 +110,8 @@ fn split(offset: i64, content: &[String], steps: &[Option<i64>]) -> Result<Vec<C
 }
 
 impl Chunk {
-    fn new(first_line: i64, lines: &[String], steps: &[Option<i64>]) -> Result<Self> {
+    /// A chunk of lines at these steps.
+    pub(super) fn new(first_line: i64, lines: &[String], steps: &[Option<i64>]) -> Result<Self> {
         let mut raw = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
         for line in lines {
             // A console line is whatever was printed; what would end it early is shown, not kept.
@@ -156,12 +157,16 @@ fn compress(raw: &[u8]) -> std::io::Result<Vec<u8>> {
     })
 }
 
-/// The lines of a stored chunk.
-pub(super) fn decode(body: &[u8], raw_bytes: i32) -> Result<Vec<String>> {
+/// The lines of a stored chunk, each ended by a newline.
+pub(super) fn text(body: &[u8], raw_bytes: i32) -> Result<String> {
     let capacity = usize::try_from(raw_bytes).map_err(Error::internal)?;
     let raw = zstd::bulk::decompress(body, capacity).map_err(Error::internal)?;
-    let text = String::from_utf8(raw).map_err(Error::internal)?;
-    Ok(text.split_terminator('\n').map(str::to_owned).collect())
+    String::from_utf8(raw).map_err(Error::internal)
+}
+
+/// The lines of a stored chunk.
+pub(super) fn decode(body: &[u8], raw_bytes: i32) -> Result<Vec<String>> {
+    Ok(text(body, raw_bytes)?.split_terminator('\n').map(str::to_owned).collect())
 }
 
 fn count(length: usize) -> i64 {

@@ -20,6 +20,11 @@ const MOST_TYPES: usize = 32;
 const LONGEST_TYPE: usize = 64;
 const LONGEST_PREVIOUS_VALUE: usize = 1024;
 
+/// Whether there is anything kept about a key beside its lines.
+pub(super) fn is_countable(key: &str) -> bool {
+    key.len() <= LONGEST_KEY && !key.contains('\0')
+}
+
 /// What was logged under one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct KeyStatistics {
@@ -50,7 +55,7 @@ impl Keys {
     fn count_leaf(&mut self, key: &str, value: &Value) {
         if let Some(known) = self.0.get_mut(key) {
             known.count(value);
-        } else if self.0.len() < MOST_KEYS && key.len() <= LONGEST_KEY && !key.contains('\0') {
+        } else if self.0.len() < MOST_KEYS && is_countable(key) {
             let mut new = KeyStatistics::default();
             new.count(value);
             self.0.insert(key.to_owned(), new);
@@ -88,6 +93,25 @@ impl Keys {
                 self.0.remove(key);
             }
         }
+    }
+
+    /// Takes the last values of keys from rows that were counted apart.
+    pub(super) fn recall(&mut self, rows: &Self) {
+        for (key, statistics) in &rows.0 {
+            if let Some(known) = self.0.get_mut(key) {
+                known.previous = statistics.previous.clone();
+            }
+        }
+    }
+
+    /// Whether something was logged under a key, or under its members.
+    pub(super) fn has(&self, key: &str) -> bool {
+        let of_member =
+            |name: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.0
+            .range(key.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(key))
+            .any(|(name, _)| of_member(name))
     }
 
     /// The shape of `historyKeys` (protocol reference 5.7).

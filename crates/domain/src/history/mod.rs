@@ -2,17 +2,22 @@
 //!
 //! Lines arrive through [`Writer`], which gathers the appends of many runs into one transaction and answers each
 //! after the commit. They are stored as chunks that never overlap, so whoever writes a line again cuts it out of
-//! the chunk that held it.
+//! the chunk that held it. The worker merges chunks of the history into [`segment`]s; a line that is written again
+//! after that is in a chunk and in a segment, and the chunk's is the newer one. [`Reader`] is the one place that knows.
 
 mod append;
 mod chunk;
 mod chunk_rows;
 mod console;
+mod exports;
 mod keys;
 mod overwrite;
-mod queries;
+mod reader;
+mod rewind;
 mod sample;
+mod segment;
 mod step;
+mod streams;
 mod writer;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
@@ -21,10 +26,14 @@ pub(crate) use self::append::create_streams;
 pub use self::append::{Append, Appended, Ending};
 pub use self::chunk::{Lines, Prepared};
 pub use self::console::{LogLine, parse_line};
-pub use self::queries::{
-    LinePage, MOST_ROWS, SampleSpec, StepRange, get_streams, history_keys, line_page, rows, sampled, tail,
-};
+pub use self::exports::{Export, get_export, list_exports};
+use self::keys::is_countable;
+pub use self::reader::{LinePage, MOST_ROWS, Reader, SampleSpec, StepRange};
+pub use self::rewind::{inherit, rewind};
 pub use self::sample::RowBudget;
+pub use self::segment::{Merge, merge, settle};
+use self::streams::waits_for_merge;
+pub use self::streams::{get_streams, history_keys};
 pub use self::writer::Writer;
 pub use crate::entity::history_stream::Model as HistoryStream;
 

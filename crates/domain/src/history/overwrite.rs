@@ -2,15 +2,51 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use counterweight_storage::BlobStore;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::chunk::{self, CHUNK_LINES, Chunk, Lines, Prepared};
 use super::keys::Keys;
-use super::{Stream, chunk_rows};
-use crate::db::{Source as _, WriteTx};
+use super::{Reader, Stream, chunk_rows};
+use crate::db::{Db, Source, WriteTx};
 use crate::entity::history_chunk::{Column, Entity, Model};
 use crate::error::{Error, Result};
-use crate::id::RunId;
+use crate::id::{RunId, SegmentId};
+
+/// What is in segments of lines that are written again, read before the transaction.
+#[derive(Clone, Debug, Default)]
+pub struct MergedLines {
+    lines: HashMap<i64, String>,
+    segments: Vec<SegmentId>,
+}
+
+impl MergedLines {
+    /// Reads what the parts of an append would replace.
+    pub(super) async fn read(db: &Db, blobs: &BlobStore, run: RunId, parts: &[Prepared]) -> Result<Self> {
+        let mut merged = Self { lines: HashMap::new(), segments: segments(db, run).await? };
+        let reader = Reader::new(db.clone(), blobs.clone());
+        for part in parts.iter().filter(|part| part.stream == Stream::History) {
+            let lines = part.offset..part.offset + part.line_count;
+            reader
+                .for_each_line_of(run, part.stream, lines, |number, line| {
+                    merged.lines.insert(number, line.to_owned());
+                })
+                .await?;
+        }
+        Ok(merged)
+    }
+
+    /// Whether the segments are those that were read.
+    pub(super) async fn is_still(&self, tx: &WriteTx, run: RunId) -> Result<bool> {
+        Ok(self.segments == segments(tx, run).await?)
+    }
+}
+
+async fn segments(db: &impl Source, run: RunId) -> Result<Vec<SegmentId>> {
+    use crate::entity::history_segment::{Column, Entity};
+    let ids = Entity::find().select_only().column(Column::Id).filter(Column::RunId.eq(run));
+    Ok(ids.order_by_asc(Column::Id).into_tuple().all(db.connection()).await?)
+}
 
 /// What is left to write, and what it replaces.
 pub(super) struct Overwrite {
@@ -22,10 +58,16 @@ pub(super) struct Overwrite {
 
 /// Makes room for lines that were written before: what stays of the chunks that hold them is stored anew. Leading
 /// lines that are there already, byte for byte, are dropped; nothing is left of a retry, and nothing changes.
-pub(super) async fn make_room(tx: &WriteTx, run: RunId, part: Prepared) -> Result<Option<Overwrite>> {
+pub(super) async fn make_room(
+    tx: &WriteTx,
+    run: RunId,
+    part: Prepared,
+    merged: &MergedLines,
+) -> Result<Option<Overwrite>> {
     let end = part.offset + part.line_count;
     let overlapping = overlapping(tx, run, &part).await?;
-    let mut stored: HashMap<i64, String> = HashMap::new();
+    let mut stored: HashMap<i64, String> =
+        if part.stream == Stream::History { merged.lines.clone() } else { HashMap::new() };
     for row in &overlapping {
         stored.extend((row.first_line..).zip(chunk::decode(&row.body, row.raw_bytes)?));
     }
@@ -65,6 +107,9 @@ pub(super) async fn make_room(tx: &WriteTx, run: RunId, part: Prepared) -> Resul
             }
         }
         Entity::delete_by_id(row.id).exec(tx.connection()).await?;
+    }
+    for (_, line) in stored.into_iter().filter(|(number, _)| (offset..end).contains(number)) {
+        replaced.count(&line).map_err(Error::internal)?;
     }
     chunk_rows::insert(tx, kept).await?;
     let offset = u64::try_from(offset).map_err(Error::internal)?;

@@ -46,6 +46,12 @@ impl Row for String {
     }
 }
 
+impl Row for Vec<Value> {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.iter().map(Row::bytes).sum::<usize>()
+    }
+}
+
 impl Row for Map<String, Value> {
     fn bytes(&self) -> usize {
         self.iter().map(|(key, value)| key.bytes() + value.bytes()).sum()

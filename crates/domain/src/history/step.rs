@@ -2,9 +2,28 @@
 
 use serde_json::{Map, Value};
 
+use crate::json;
+
+const KEY: &str = "\"_step\":";
+
 /// The `_step` of a row.
 pub(super) fn step_of(row: &Map<String, Value>) -> Option<i64> {
     whole(row.get("_step")?)
+}
+
+/// The `_step` of a row in its text. A row without objects inside names its step in one place, and need not be read for
+/// it.
+pub(super) fn step_in_text(row: &str) -> Option<i64> {
+    let mut named = row.match_indices(KEY);
+    let flat = row.bytes().filter(|byte| *byte == b'{').count() == 1;
+    if let (Some((at, _)), None, true) = (named.next(), named.next(), flat) {
+        let value = row[at + KEY.len()..].trim_start();
+        let end = value.find([',', '}', ' ']).unwrap_or(value.len());
+        if let Ok(step) = value[..end].parse() {
+            return Some(step);
+        }
+    }
+    step_of(json::parse(row).ok()?.as_object()?)
 }
 
 /// A whole number, also when it was written as `15.0`.
@@ -14,4 +33,26 @@ pub(super) fn whole(number: &Value) -> Option<i64> {
         let float = number.as_f64()?;
         (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_found_without_reading_the_row_and_with() {
+        for (row, step) in [
+            (r#"{"_step":15,"a":1}"#, Some(15)),
+            (r#"{"a":NaN, "_step": 3 }"#, Some(3)),
+            (r#"{"_step":15.0}"#, Some(15)),
+            (r#"{"a":{"_step":4}}"#, None),
+            (r#"{"a":{"_step":4},"_step":5}"#, Some(5)),
+            (r#"{"a":"\"_step\":7","_step":8}"#, Some(8)),
+            (r#"{"a":"{","_step":-9}"#, Some(-9)),
+            (r#"{"_step":"x"}"#, None),
+            (r#"{"_step":1,"_step":2}"#, Some(2)),
+        ] {
+            assert_eq!(step_in_text(row), step, "{row}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub use self::queue::{
 pub use self::schedule::advance;
 pub use crate::entity::job::Model as Job;
 use crate::error::{Error, Result};
-use crate::id::RunId;
+use crate::id::{ProjectId, RunId};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -49,6 +49,28 @@ pub enum JobKind {
         /// The run.
         run_id: RunId,
     },
+    /// Remove the rows of a deleted project's runs, once its deadline has passed.
+    PurgeProject {
+        /// The project.
+        project_id: ProjectId,
+        /// The deletion that set the deadline; another one has its own job.
+        deletion_id: String,
+    },
+    /// Go on with a change to many runs.
+    ChangeRuns {
+        /// The task that says which change.
+        task_id: String,
+    },
+    /// Put live lines of a run's history into segments, and small segments into larger ones.
+    MergeHistory {
+        /// The run.
+        run_id: RunId,
+    },
+    /// Make files to hand out of the history of a run that has ended.
+    SettleHistory {
+        /// The run.
+        run_id: RunId,
+    },
     /// Give up runs that nobody has heard of for too long.
     CrashStaleRuns,
     /// Remove bytes that nothing refers to.
@@ -63,6 +85,10 @@ impl JobKind {
         match self {
             Self::PurgeRun { .. } => "purge_run",
             Self::DeleteArchivedRun { .. } => "delete_archived_run",
+            Self::PurgeProject { .. } => "purge_project",
+            Self::ChangeRuns { .. } => "change_runs",
+            Self::MergeHistory { .. } => "merge_history",
+            Self::SettleHistory { .. } => "settle_history",
             Self::CrashStaleRuns => "crash_stale_runs",
             Self::Collect => "collect",
             Self::PruneJobs => "prune_jobs",
@@ -72,8 +98,13 @@ impl JobKind {
     /// At most one job of a name waits or runs for each of these.
     pub fn dedupe_key(&self) -> String {
         match self {
-            Self::PurgeRun { deletion_id, .. } => deletion_id.clone(),
-            Self::DeleteArchivedRun { run_id } => run_id.to_string(),
+            Self::PurgeRun { deletion_id, .. } | Self::PurgeProject { deletion_id, .. } => {
+                deletion_id.clone()
+            }
+            Self::ChangeRuns { task_id } => task_id.clone(),
+            Self::DeleteArchivedRun { run_id }
+            | Self::MergeHistory { run_id }
+            | Self::SettleHistory { run_id } => run_id.to_string(),
             Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => self.name().to_owned(),
         }
     }
@@ -82,7 +113,12 @@ impl JobKind {
     /// anyway.
     fn max_attempts(&self) -> i32 {
         match self {
-            Self::PurgeRun { .. } | Self::DeleteArchivedRun { .. } => i32::MAX,
+            Self::PurgeRun { .. }
+            | Self::PurgeProject { .. }
+            | Self::ChangeRuns { .. }
+            | Self::DeleteArchivedRun { .. }
+            | Self::MergeHistory { .. }
+            | Self::SettleHistory { .. } => i32::MAX,
             Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => 5,
         }
     }
@@ -137,6 +173,11 @@ mod tests {
                 JobKind::PurgeRun { run_id: RunId(7), deletion_id: "d".to_owned() },
                 r#"{"run_id":7,"deletion_id":"d"}"#,
             ),
+            (
+                JobKind::PurgeProject { project_id: ProjectId(7), deletion_id: "d".to_owned() },
+                r#"{"project_id":7,"deletion_id":"d"}"#,
+            ),
+            (JobKind::ChangeRuns { task_id: "t".to_owned() }, r#"{"task_id":"t"}"#),
             (JobKind::DeleteArchivedRun { run_id: RunId(7) }, r#"{"run_id":7}"#),
             (JobKind::CrashStaleRuns, "null"),
             (JobKind::Collect, "null"),

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
 use super::{Lifecycle, Run, RunState};
 use crate::account::Caller;
 use crate::db::{Db, Source, WriteTx};
+use crate::entity::project;
 use crate::entity::run::{self, Column};
 use crate::error::{Error, Result};
 use crate::id::RunId;
+use crate::job::{self, JobKind};
+use crate::project::ProjectState;
 
 /// Tells the run's writer to stop with its next answer. Of no effect on a run that has ended.
 pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<()> {
     let found = get(tx, caller, id).await?;
-    if !matches!(found.state, RunState::Running | RunState::Pending | RunState::Preempting) {
+    if !found.state.is_active() {
         return Ok(());
     }
     let mut row = found.into_active_model();
@@ -40,6 +43,7 @@ pub async fn request_state(tx: &WriteTx, caller: &Caller, id: RunId, to: RunStat
     row.updated_at = Set(tx.now());
     if state == RunState::Failed {
         row.finished_at = Set(Some(tx.now()));
+        job::enqueue(tx, &JobKind::SettleHistory { run_id: id }, tx.now()).await?;
     }
     row.update(tx.connection()).await?;
     Ok(())
@@ -68,10 +72,24 @@ pub async fn crash_stale(db: &Db, crash_after: Duration, preempt_grace: Duration
             .filter(Column::State.eq(from))
             .filter(Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
             .filter(Column::HeartbeatAt.lt(tx.now().before(silence)))
-            .exec(tx.connection())
+            .filter(Column::ProjectId.not_in_subquery(not_live()))
+            .exec_with_returning(tx.connection())
             .await?;
-        marked += done.rows_affected;
+        for run in &done {
+            job::enqueue(&tx, &JobKind::SettleHistory { run_id: run.id }, tx.now()).await?;
+        }
+        marked += done.len() as u64;
     }
     tx.commit().await?;
     Ok(marked)
+}
+
+/// Few: the projects in the trash, and tombstones.
+fn not_live() -> SelectStatement {
+    let mut projects = Query::select();
+    projects
+        .column(project::Column::Id)
+        .from(project::Entity)
+        .and_where(project::Column::State.ne(ProjectState::Live));
+    projects.take()
 }

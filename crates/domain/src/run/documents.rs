@@ -49,8 +49,22 @@ impl Document {
     }
 }
 
-/// Replaces the config.
-pub(super) async fn set_config(tx: &WriteTx, run: &Run, config: Document) -> Result<()> {
+/// What the client notes of itself in a config: what metrics mean, and that the run has started.
+const OWN_ENTRY: &str = "_wandb";
+
+/// Replaces the config. The client's own entry stays where the new one has none: scripts that change a config send back
+/// what they were shown, which may be the user's entries alone.
+pub(super) async fn set_config(tx: &WriteTx, run: &Run, mut config: Document) -> Result<()> {
+    let is_own = |(key, _): &(String, &str)| key == OWN_ENTRY;
+    let mut entries = json::members(&config.text);
+    if !entries.iter().any(is_own) {
+        let before = run_document::Entity::find_by_id(run.id).one(tx.connection()).await?;
+        let before = before.and_then(|document| document.config).unwrap_or_default();
+        if let Some(own) = json::members(&before).into_iter().rfind(is_own) {
+            entries.push(own);
+            config.text = json::object(entries);
+        }
+    }
     set(tx, run, run_document::Column::Config, ValueScope::Config, config).await
 }
 
@@ -136,7 +150,7 @@ async fn replace_values(tx: &WriteTx, run: &Run, scope: ValueScope, values: Vec<
 }
 
 /// Adds or overwrites rows of the index.
-async fn insert_values(tx: &WriteTx, mut rows: Vec<run_value::ActiveModel>) -> Result<()> {
+pub(super) async fn insert_values(tx: &WriteTx, mut rows: Vec<run_value::ActiveModel>) -> Result<()> {
     use run_value::Column::{Bool, Num, Path, RunId, Scope, Text};
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(BATCH));

@@ -2,46 +2,115 @@
 
 use std::collections::HashMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Order, Query, UnionType};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select,
+    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, FromQueryResult as _, JoinType, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
 use super::{Lifecycle, Run, RunDocument};
 use crate::account::Caller;
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx};
+use crate::entity::project as project_entity;
 use crate::entity::run::Column;
-use crate::entity::{entity, project, run, run_document};
+use crate::entity::{entity, run, run_alias, run_document};
 use crate::error::{Error, Result};
-use crate::id::{ProjectId, RunId};
+use crate::id::RunId;
+use crate::project::{self, Project, ProjectState};
+
+/// What a project's state is called in a row of its run.
+const PROJECT_STATE: &str = "project_state";
 
 fn to_project() -> RelationDef {
-    run::Entity::belongs_to(project::Entity).from(Column::ProjectId).to(project::Column::Id).into()
+    run::Entity::belongs_to(project_entity::Entity)
+        .from(Column::ProjectId)
+        .to(project_entity::Column::Id)
+        .into()
 }
 
 fn to_entity() -> RelationDef {
-    project::Entity::belongs_to(entity::Entity).from(project::Column::EntityId).to(entity::Column::Id).into()
+    project_entity::Entity::belongs_to(entity::Entity)
+        .from(project_entity::Column::EntityId)
+        .to(entity::Column::Id)
+        .into()
 }
 
-/// Runs of projects that the caller may see, whatever their lifecycle.
+/// Runs of projects that the caller may see, whatever became of either.
 fn visible(caller: &Caller) -> Select<run::Entity> {
     run::Entity::find()
         .join(JoinType::InnerJoin, to_project())
-        .filter(project::Column::EntityId.is_in(caller.entities()))
+        .filter(caller.may_see(project_entity::Column::EntityId))
+}
+
+/// The same without those that went to the trash with their project.
+fn in_live_projects(caller: &Caller) -> Select<run::Entity> {
+    visible(caller).filter(project_entity::Column::State.eq(ProjectState::Live))
 }
 
 fn is_reachable() -> sea_orm::sea_query::SimpleExpr {
     Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived])
 }
 
-/// The run called `name` in a project that the caller was already let into.
-pub async fn find(db: &impl Source, project: ProjectId, name: &str) -> Result<Option<Run>> {
-    Ok(run::Entity::find()
-        .filter(Column::ProjectId.eq(project))
-        .filter(Column::Name.eq(name))
-        .filter(is_reachable())
-        .one(db.connection())
-        .await?)
+/// A run as it can be used: one that went with its project is as deleted as that.
+fn with_project_state(row: &QueryResult) -> Result<Run> {
+    let mut run = Run::from_query_result(row, "")?;
+    let project: ProjectState = row.try_get("", PROJECT_STATE)?;
+    if run.lifecycle.is_reachable() {
+        run.lifecycle = match project {
+            ProjectState::Live => run.lifecycle,
+            ProjectState::Deleted => Lifecycle::Deleted,
+            ProjectState::Purged => Lifecycle::Purged,
+        };
+    }
+    Ok(run)
+}
+
+/// The run at `entity/project/name`, whatever became of it: in the project that has this name, in those that had it
+/// before, or wherever the run moved to from one of these.
+pub(super) async fn by_path(
+    db: &impl Source,
+    caller: &Caller,
+    entity_name: Option<&str>,
+    project_name: Option<&str>,
+    name: &str,
+) -> Result<Option<Run>> {
+    let holders = || project::holders(caller, entity_name, project_name);
+    let holder = |column: &'static str| Expr::col(("holder", column));
+    // Plan: ux_run_project_id_name, and the primary key of run_alias, once per holder.
+    let mut there = Query::select();
+    there
+        .expr_as(Expr::col((run::Entity, Column::Id)), "run_id")
+        .expr_as(holder("until"), "until")
+        .from_subquery(holders(), "holder")
+        .inner_join(run::Entity, holder("project_id").equals((run::Entity, Column::ProjectId)))
+        .and_where(Column::Name.eq(name));
+    let mut moved = Query::select();
+    moved
+        .expr_as(Expr::col((run_alias::Entity, run_alias::Column::RunId)), "run_id")
+        .expr_as(holder("until"), "until")
+        .from_subquery(holders(), "holder")
+        .inner_join(
+            run_alias::Entity,
+            holder("project_id").equals((run_alias::Entity, run_alias::Column::ProjectId)),
+        )
+        .and_where(run_alias::Column::Name.eq(name));
+    let found = there.union(UnionType::All, moved).take();
+    let is_found = Expr::col(("found", "run_id")).equals((run::Entity, Column::Id));
+    let mut query = visible(caller).column_as(project_entity::Column::State, PROJECT_STATE).into_query();
+    query
+        .join_subquery(JoinType::InnerJoin, found, "found", is_found)
+        .order_by(("found", "until"), Order::Desc)
+        .order_by((run::Entity, Column::Id), Order::Desc)
+        .limit(1);
+    let row = db.connection().query_one(&query).await?;
+    row.as_ref().map(with_project_state).transpose()
+}
+
+/// The run called `name` in `project`, if it can be reached.
+pub async fn find(db: &impl Source, caller: &Caller, project: &Project, name: &str) -> Result<Option<Run>> {
+    let found = by_path(db, caller, Some(&project.entity_name), Some(&project.name), name).await?;
+    Ok(found.filter(|run| run.lifecycle.is_reachable()))
 }
 
 /// The run at `entity/project/name`, for the routes that name it so. `RunDeleted` when its id is used up.
@@ -53,26 +122,32 @@ pub async fn resolve(
     name: &str,
 ) -> Result<Run> {
     let path = || format!("{entity_name}/{project_name}/{name}");
-    let found = visible(caller)
-        .join(JoinType::InnerJoin, to_entity())
-        .filter(entity::Column::Name.eq(entity_name))
-        .filter(project::Column::Name.eq(project_name))
-        .filter(Column::Name.eq(name))
-        .one(db.connection())
-        .await?
-        .ok_or_else(|| Error::not_found("run", path()))?;
+    let found = by_path(db, caller, Some(entity_name), Some(project_name), name).await?;
+    let found = found.ok_or_else(|| Error::not_found("run", path()))?;
     if found.lifecycle.is_reachable() { Ok(found) } else { Err(Error::RunDeleted { path: path() }) }
+}
+
+/// The run at a path, if it can be reached.
+pub async fn find_by_path(
+    db: &impl Source,
+    caller: &Caller,
+    entity_name: Option<&str>,
+    project_name: Option<&str>,
+    name: &str,
+) -> Result<Option<Run>> {
+    let found = by_path(db, caller, entity_name, project_name, name).await?;
+    Ok(found.filter(|run| run.lifecycle.is_reachable()))
 }
 
 /// A run by storage id, if it can be reached.
 pub async fn find_by_id(db: &impl Source, caller: &Caller, id: RunId) -> Result<Option<Run>> {
-    Ok(visible(caller).filter(Column::Id.eq(id)).filter(is_reachable()).one(db.connection()).await?)
+    Ok(in_live_projects(caller).filter(Column::Id.eq(id)).filter(is_reachable()).one(db.connection()).await?)
 }
 
 /// A run by storage id, also in the trash; a tombstone is none.
 pub async fn find_including_deleted(db: &impl Source, caller: &Caller, id: RunId) -> Result<Option<Run>> {
-    let query = visible(caller).filter(Column::Id.eq(id)).filter(Column::Lifecycle.ne(Lifecycle::Purged));
-    Ok(query.one(db.connection()).await?)
+    let query = in_live_projects(caller).filter(Column::Id.eq(id));
+    Ok(query.filter(Column::Lifecycle.ne(Lifecycle::Purged)).one(db.connection()).await?)
 }
 
 /// A run by storage id, whatever became of it.
@@ -104,7 +179,7 @@ pub async fn list_trash(
     after: Option<(Timestamp, RunId)>,
     limit: u64,
 ) -> Result<Vec<Run>> {
-    let mut query = visible(caller)
+    let mut query = in_live_projects(caller)
         .filter(Column::Lifecycle.eq(Lifecycle::Deleted))
         .order_by_desc(Column::DeletedAt)
         .order_by_desc(Column::Id)
@@ -132,6 +207,20 @@ pub(crate) async fn hold(tx: &WriteTx, id: RunId) -> Result<Run> {
 /// Runs by id, locked until the transaction ends. `SQLite` has one writer and needs no lock; the order keeps two
 /// servers on `PostgreSQL` from waiting for each other in a circle.
 pub(crate) async fn load_for_update(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Run>> {
+    let mut query = run::Entity::find()
+        .join(JoinType::InnerJoin, to_project())
+        .column_as(project_entity::Column::State, PROJECT_STATE)
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(Column::Id)
+        .into_query();
+    query.lock_with_tables(LockType::Update, [run::Entity]);
+    let rows = tx.connection().query_all(&query).await?;
+    let runs = rows.iter().map(with_project_state).collect::<Result<Vec<_>>>()?;
+    Ok(runs.into_iter().map(|run| (run.id, run)).collect())
+}
+
+/// The same, each as it would be if its project were not deleted.
+pub(crate) async fn load_apart_from_project(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Run>> {
     let query = run::Entity::find()
         .filter(Column::Id.is_in(ids.iter().copied()))
         .order_by_asc(Column::Id)
@@ -141,7 +230,7 @@ pub(crate) async fn load_for_update(tx: &WriteTx, ids: &[RunId]) -> Result<HashM
 
 /// `entity/project/run`, for messages.
 pub(crate) async fn path_of(db: &impl Source, run: &Run) -> Result<String> {
-    let project = project::Entity::find_by_id(run.project_id).one(db.connection()).await?;
+    let project = project_entity::Entity::find_by_id(run.project_id).one(db.connection()).await?;
     let project = project.ok_or_else(|| Error::internal("a run without its project"))?;
     let owner = entity::Entity::find_by_id(project.entity_id).one(db.connection()).await?;
     let owner = owner.ok_or_else(|| Error::internal("a project without its entity"))?;

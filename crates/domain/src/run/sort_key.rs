@@ -1,9 +1,8 @@
 //! Sorting by several expressions, and finding what comes after a given place.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, NullOrdering, Order, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, NullOrdering, Order, SelectStatement};
 use sea_orm::{DbBackend, QueryResult};
 
-use crate::db::dialect;
 use crate::db::page::{SortValue, cursor_invalid};
 use crate::error::Result;
 use crate::filter::{Cell, Kind};
@@ -18,21 +17,9 @@ pub(super) struct SortKey {
 }
 
 impl SortKey {
-    /// The same key where its value stands in a row of a subquery.
-    pub(super) fn outside(&self) -> Self {
-        let expr = Expr::col(Alias::new(&self.alias));
-        Self { cell: Cell { expr, ..self.cell.clone() }, ..self.clone() }
-    }
-
-    /// As it is compared and sorted: strings go by their bytes.
-    fn ordered(&self, backend: DbBackend) -> Expr {
-        let expr = self.cell.expr.clone();
-        if self.cell.kind == Kind::Text { dialect::bytewise(backend, expr) } else { expr }
-    }
-
     pub(super) fn sort(&self, backend: DbBackend, query: &mut SelectStatement) {
         let direction = if self.descending { Order::Desc } else { Order::Asc };
-        let expr = self.ordered(backend);
+        let expr = self.cell.ordered(backend);
         // Without the clause, an index on a column that is never NULL serves both directions.
         if self.cell.nullable {
             query.order_by_expr_with_nulls(expr, direction, NullOrdering::Last);
@@ -72,7 +59,7 @@ impl SortKey {
             // Nothing comes after the missing ones.
             return or_at.then(|| self.cell.expr.clone().is_null());
         };
-        let expr = self.ordered(backend);
+        let expr = self.cell.ordered(backend);
         let beyond = match (self.descending, or_at) {
             (false, false) => expr.gt(bound),
             (false, true) => expr.gte(bound),

@@ -44,6 +44,11 @@ impl RunState {
         }
     }
 
+    /// Whether its writer is expected to be heard of.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Running | Self::Preempting)
+    }
+
     /// How a run ends whose writer sent its last request.
     pub fn ended(exit_code: i32, stop_requested: bool) -> Self {
         match (exit_code, stop_requested) {
@@ -101,6 +106,11 @@ impl Lifecycle {
     /// Whether the run can be read and written by its name.
     pub fn is_reachable(self) -> bool {
         matches!(self, Self::Live | Self::Archived)
+    }
+
+    /// Whether the run still has its history and files.
+    pub fn keeps_rows(self) -> bool {
+        self != Self::Purged
     }
 }
 

@@ -1,8 +1,9 @@
 //! `upsertBucket`: create or update a run (protocol reference 5.2).
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, NotSet, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, NotSet, Set};
 
+use super::queries::by_path;
 use super::{Document, Lifecycle, Run, RunState, Tags, display_name, documents};
 use crate::account::{self, Caller};
 use crate::db::{Source, WriteTx};
@@ -80,18 +81,16 @@ pub async fn upsert(tx: &WriteTx, caller: &Caller, upsert: Upsert) -> Result<Ups
 }
 
 async fn by_name(tx: &WriteTx, caller: &Caller, upsert: &Upsert) -> Result<(Run, bool)> {
-    let (project, _) =
-        project::ensure(tx, caller, upsert.entity.as_deref(), upsert.project.as_deref()).await?;
-    let name = match upsert.name.as_deref().filter(|name| !name.is_empty()) {
-        Some(name) => name.to_owned(),
-        None => display_name::run_id(tx.env()),
-    };
+    let owner = upsert.entity.as_deref();
+    let given = upsert.name.as_deref().filter(|name| !name.is_empty());
+    let name = given.map_or_else(|| display_name::run_id(tx.env()), ToOwned::to_owned);
     account::check_name("name", &name)?;
-    if let Some(found) = any_of_name(tx, &project, &name).await? {
+    if let Some(found) = by_path(tx, caller, owner, upsert.project.as_deref(), &name).await? {
         return Ok((found, false));
     }
+    let project = project::ensure_for_run(tx, caller, owner, upsert.project.as_deref()).await?;
     let inserted = insert(tx, caller, &project, &name).await?;
-    let found = any_of_name(tx, &project, &name).await?;
+    let found = by_path(tx, caller, Some(&project.entity_name), Some(&project.name), &name).await?;
     let found = found.ok_or_else(|| Error::internal("a run vanished while it was made"))?;
     if inserted {
         documents::create(tx, found.id).await?;
@@ -100,20 +99,12 @@ async fn by_name(tx: &WriteTx, caller: &Caller, upsert: &Upsert) -> Result<(Run,
     Ok((found, inserted))
 }
 
-async fn any_of_name(tx: &WriteTx, project: &Project, name: &str) -> Result<Option<Run>> {
-    Ok(run::Entity::find()
-        .filter(Column::ProjectId.eq(project.id))
-        .filter(Column::Name.eq(name))
-        .one(tx.connection())
-        .await?)
-}
-
 async fn insert(tx: &WriteTx, caller: &Caller, project: &Project, name: &str) -> Result<bool> {
-    let number = project::next_run_number(tx, project.id).await?;
+    let number = project::next_run_number(tx, project).await?;
     let fresh = run::ActiveModel {
         id: NotSet,
         project_id: Set(project.id),
-        user_id: Set(caller.user_id),
+        user_id: Set(account::find_author(tx, caller).await?),
         name: Set(name.to_owned()),
         display_name: Set(display_name::invent(tx.env(), number)),
         state: Set(RunState::Running),
@@ -182,10 +173,14 @@ async fn apply(tx: &WriteTx, before: Run, upsert: Upsert, inserted: bool) -> Res
 }
 
 /// Column texts are short words or notes; a document that lands here by mistake is refused.
-fn limited(field: &'static str, text: String) -> Result<String> {
+pub(super) fn check_text(field: &'static str, text: &str) -> Result<()> {
     const LONGEST: usize = 64 * 1024;
-    if text.len() > LONGEST || text.contains('\0') {
-        return Err(Error::invalid("TEXT_INVALID", field, format!("at most {LONGEST} bytes and no NUL")));
+    if text.len() <= LONGEST && !text.contains('\0') {
+        return Ok(());
     }
-    Ok(text)
+    Err(Error::invalid("TEXT_INVALID", field, format!("at most {LONGEST} bytes and no NUL")))
+}
+
+fn limited(field: &'static str, text: String) -> Result<String> {
+    check_text(field, &text).map(|()| text)
 }

@@ -4,10 +4,11 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain::deletion;
 
+use super::project::project_id;
 use super::run::run_id;
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::object::{Deletion, Run};
+use crate::object::{Deletion, Project, ProjectDeletion, Run};
 
 #[derive(Debug, Default)]
 pub(super) struct DeletionMutation;
@@ -88,6 +89,48 @@ struct RestoreRunPayload {
     client_mutation_id: Option<String>,
 }
 
+/// A project to delete.
+#[derive(InputObject)]
+struct DeleteModelInput {
+    /// Its global id.
+    id: String,
+    /// Why, in free text.
+    reason: Option<String>,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A project deleted.
+#[derive(SimpleObject)]
+struct DeleteModelPayload {
+    /// Always true; what fails is an error.
+    success: Option<bool>,
+    /// Its record, with the deadline for undoing it.
+    deletion: Option<ProjectDeletion>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+/// A project to bring back.
+#[derive(InputObject)]
+struct RestoreProjectInput {
+    /// Its global id.
+    id: ID,
+    /// The name it shall have; the one it had where none is given.
+    name: Option<String>,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A project brought back.
+#[derive(SimpleObject)]
+struct RestoreProjectPayload {
+    /// The project.
+    project: Option<Project>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
 #[Object]
 impl DeletionMutation {
     /// Deletes a run. It can be restored until the deadline that the answer tells; then its bytes go.
@@ -144,5 +187,44 @@ impl DeletionMutation {
         let run = deletion::restore(&tx, &request.caller, id).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(RestoreRunPayload { run: Some(Run(run)), client_mutation_id: input.client_mutation_id }))
+    }
+
+    /// Deletes a project with all its runs. It can be restored until the deadline that the answer tells; then their
+    /// bytes go. Its name is free at once, its run ids stay taken.
+    async fn delete_model(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteModelInput,
+    ) -> Result<Option<DeleteModelPayload>> {
+        let request = ctx.request()?;
+        let id = project_id(&input.id).or_graphql()?;
+        let trash = request.retention.trash;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let done = deletion::delete_project(&tx, &request.caller, id, input.reason, trash).await;
+        let done = done.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(DeleteModelPayload {
+            success: Some(true),
+            deletion: Some(ProjectDeletion(done)),
+            client_mutation_id: input.client_mutation_id,
+        }))
+    }
+
+    /// Brings a deleted project back with all that went with it. Where its name is taken by now, give it another one.
+    async fn restore_project(
+        &self,
+        ctx: &Context<'_>,
+        input: RestoreProjectInput,
+    ) -> Result<Option<RestoreProjectPayload>> {
+        let request = ctx.request()?;
+        let id = project_id(&input.id).or_graphql()?;
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let project = deletion::restore_project(&tx, &request.caller, id, input.name.as_deref()).await;
+        let project = project.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(RestoreProjectPayload {
+            project: Some(Project(project)),
+            client_mutation_id: input.client_mutation_id,
+        }))
     }
 }

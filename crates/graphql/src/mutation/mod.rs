@@ -1,9 +1,12 @@
 //! What can be changed.
 
+mod alert;
 mod deletion;
 mod file;
 mod project;
+mod rewind;
 mod run;
+mod runs;
 
 use async_graphql::MergedObject;
 
@@ -11,7 +14,10 @@ use async_graphql::MergedObject;
 #[derive(Debug, Default, MergedObject)]
 pub struct Mutation(
     run::RunMutation,
+    runs::RunsMutation,
     deletion::DeletionMutation,
     file::FileMutation,
     project::ProjectMutation,
+    alert::AlertMutation,
+    rewind::RewindMutation,
 );

@@ -1,4 +1,4 @@
-//! Projects: `upsertModel`.
+//! Projects: `upsertModel`, `renameProject`.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
@@ -19,7 +19,7 @@ pub(super) struct ProjectMutation;
 struct UpsertModelInput {
     /// The global id of an existing one.
     id: Option<String>,
-    /// Its name.
+    /// Its name; a new one where an id is given.
     name: Option<String>,
     /// Its owner; the viewer's own entity where none is named.
     entity_name: Option<String>,
@@ -44,16 +44,52 @@ struct UpsertModelPayload {
     client_mutation_id: Option<String>,
 }
 
-async fn by_id(request: &RequestContext, tx: &WriteTx, id: &str) -> domain::Result<project::Project> {
-    let missing = || domain::Error::not_found("project", id);
-    let id = ProjectId::from_node_id(id).ok_or_else(missing)?;
-    let mut found = project::get_many(tx, &request.caller, &[id]).await?;
-    found.remove(&id).ok_or_else(missing)
+/// A project to rename.
+#[derive(InputObject)]
+struct RenameProjectInput {
+    /// Its owner.
+    entity_name: String,
+    /// Its name so far.
+    old_project_name: String,
+    /// Its name from now on.
+    new_project_name: String,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A project renamed.
+#[derive(SimpleObject)]
+struct RenameProjectPayload {
+    /// The project.
+    project: Option<Project>,
+    /// Whether it is new. It never is; what is not there is not made.
+    inserted: Option<bool>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+/// The existing project of that id, renamed where it is called otherwise.
+async fn by_id(
+    request: &RequestContext,
+    tx: &WriteTx,
+    id: &str,
+    name: Option<&str>,
+) -> domain::Result<project::Project> {
+    let found = project::get(tx, &request.caller, project_id(id)?).await?;
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => project::rename(tx, &request.caller, &found, name).await,
+        None => Ok(found),
+    }
+}
+
+/// Reads the global id of a project; a foreign one answers like a miss.
+pub(super) fn project_id(id: &str) -> domain::Result<ProjectId> {
+    ProjectId::from_node_id(id).ok_or_else(|| domain::Error::not_found("project", id))
 }
 
 #[Object]
 impl ProjectMutation {
-    /// Makes a project, or describes the one of that name.
+    /// Makes a project, or describes the one of that name. With an id, describes that one, and renames it.
     async fn upsert_model(
         &self,
         ctx: &Context<'_>,
@@ -62,7 +98,7 @@ impl ProjectMutation {
         let request = ctx.request()?;
         let tx = request.db.begin_write().await.or_graphql()?;
         let (found, inserted) = if let Some(id) = input.id.as_deref().filter(|id| !id.is_empty()) {
-            (by_id(request, &tx, id).await.or_graphql()?, false)
+            (by_id(request, &tx, id, input.name.as_deref()).await.or_graphql()?, false)
         } else {
             let owner = input.entity_name.as_deref();
             project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
@@ -74,6 +110,28 @@ impl ProjectMutation {
             project: Some(Project(found.clone())),
             model: Some(Project(found)),
             inserted: Some(inserted),
+            client_mutation_id: input.client_mutation_id,
+        }))
+    }
+
+    /// Gives a project another name. Its runs keep their old paths too, so that their writers go on; the old name leads
+    /// to the project until another one takes it.
+    async fn rename_project(
+        &self,
+        ctx: &Context<'_>,
+        input: RenameProjectInput,
+    ) -> Result<Option<RenameProjectPayload>> {
+        let request = ctx.request()?;
+        let (owner, name) = (input.entity_name.as_str(), input.old_project_name.as_str());
+        let tx = request.db.begin_write().await.or_graphql()?;
+        let found = project::find(&tx, &request.caller, Some(owner), Some(name)).await.or_graphql()?;
+        let found = found.ok_or_else(|| domain::Error::not_found("project", name)).or_graphql()?;
+        let renamed = project::rename(&tx, &request.caller, &found, &input.new_project_name).await;
+        let renamed = renamed.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(Some(RenameProjectPayload {
+            project: Some(Project(renamed)),
+            inserted: Some(false),
             client_mutation_id: input.client_mutation_id,
         }))
     }

@@ -6,6 +6,7 @@ use counterweight_domain as domain;
 use counterweight_domain::id::RunId;
 use counterweight_domain::run::{self, Document, RunState, Tags, Upsert};
 
+use super::rewind::BranchPoint;
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::Run;
@@ -177,10 +178,26 @@ impl RunMutation {
     ) -> Result<Option<UpsertBucketPayload>> {
         let request = ctx.request()?;
         let client_mutation_id = input.client_mutation_id.take();
+        let branch_point = BranchPoint::of(input.config.as_ref());
+        let branch_point = branch_point.filter(|point| input.name.as_ref() != Some(&point.run_id));
         let upsert = input.into_upsert()?;
+        let (entity, project) = (upsert.entity.clone(), upsert.project.clone());
+        let parent = match &branch_point {
+            Some(point) if upsert.name.is_some() => {
+                let (entity, project) = (entity.as_deref(), project.as_deref());
+                let found =
+                    run::find_by_path(&request.db, &request.caller, entity, project, &point.run_id).await;
+                let missing = || domain::Error::not_found("run", &point.run_id);
+                Some(found.and_then(|found| found.ok_or_else(missing)).or_graphql()?)
+            }
+            _ => None,
+        };
         let tx = request.db.begin_write().await.or_graphql()?;
         let done = run::upsert(&tx, &request.caller, upsert).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
+        if let Some((point, parent)) = branch_point.zip(parent) {
+            point.apply(request, done.run.id, parent.id).await.or_graphql()?;
+        }
         Ok(Some(UpsertBucketPayload {
             bucket: Some(Run(done.run)),
             inserted: Some(done.inserted),

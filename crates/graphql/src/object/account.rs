@@ -7,6 +7,7 @@ use counterweight_domain::project as domain_project;
 
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
+use crate::loaders::Owner;
 use crate::object::Project;
 use crate::scalars::{DateTime, Int64, JsonString};
 
@@ -36,6 +37,27 @@ struct ApiKeyConnection {
 struct ApiKeyEdge {
     /// The key.
     node: ApiKey,
+}
+
+/// Users.
+#[derive(SimpleObject)]
+pub(crate) struct UserConnection {
+    /// One for each user.
+    edges: Vec<UserEdge>,
+}
+
+/// One user.
+#[derive(SimpleObject)]
+struct UserEdge {
+    /// The user.
+    node: User,
+}
+
+impl UserConnection {
+    /// All of these.
+    pub(crate) fn new(users: Vec<account::User>) -> Self {
+        Self { edges: users.into_iter().map(|user| UserEdge { node: User(user) }).collect() }
+    }
 }
 
 /// Entities.
@@ -71,7 +93,7 @@ impl User {
 
     /// Where to reach them.
     async fn email(&self) -> Option<&str> {
-        self.0.email.as_deref()
+        self.0.email.as_ref().map(account::Email::as_str)
     }
 
     /// Whether they administer the instance.
@@ -195,11 +217,7 @@ impl Entity {
 
     /// The user whose personal entity this is.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
-        let request = ctx.request()?;
-        if self.0.id != request.caller.entity_id {
-            return Ok(None);
-        }
-        Ok(Some(User(account::get_user(&request.db, request.caller.user_id).await.or_graphql()?)))
+        Ok(ctx.request()?.loader.load_one(Owner(self.0.id)).await.or_graphql()?.map(User))
     }
 
     /// Its organization. There are none yet.

@@ -6,11 +6,11 @@ use async_graphql::{Context, SimpleObject};
 use serde::Deserialize;
 
 use counterweight_domain as domain;
-use counterweight_domain::history::{LogLine as Line, SampleSpec, StepRange};
+use counterweight_domain::history::{LogLine as Line, SampleSpec, StepRange, Stream};
 use counterweight_domain::id::RunId;
 
 use crate::connection::{self, PageInfo, at_most};
-use crate::context::ContextExt as _;
+use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::scalars::{Json, JsonString};
 
@@ -22,7 +22,7 @@ const MOST_KEYS: usize = 1000;
 /// History that lies in Parquet files, and what does not yet.
 #[derive(SimpleObject)]
 pub(crate) struct ParquetHistory {
-    /// Files to read. There are none: all history is live.
+    /// Files to read, which hold all of the history; none while part of it is live.
     pub(crate) parquet_urls: Vec<String>,
     /// The first and the last live row, cut down to the wanted keys; the client takes the lowest `_step` as the
     /// boundary.
@@ -74,7 +74,10 @@ impl LogLineConnection {
     /// The `wanted` lines from number `start` on.
     pub(crate) async fn page(ctx: &Context<'_>, run: RunId, start: i64, wanted: u64) -> Result<Self> {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let page = domain::history::line_page(&ctx.request()?.db, run, start, wanted).await.or_graphql()?;
+        let RequestContext { loader, reader, .. } = ctx.request()?;
+        let stream = loader.load_one((run, Stream::Console)).await.or_graphql()?;
+        let line_count = stream.map_or(0, |stream| stream.line_count);
+        let page = reader.line_page(run, line_count, start, wanted).await.or_graphql()?;
         let end = page.lines.last().map(|line| line.number);
         let has_next_page = end.is_some_and(|end| end + 1 < page.line_count);
         let end_cursor = end.map(|end| connection::encode(&Self::list(run), &end)).transpose()?;

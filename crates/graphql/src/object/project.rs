@@ -4,12 +4,16 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::project::{self, Project as Row};
-use counterweight_domain::run;
+use counterweight_domain::run::{self, Grouping};
 
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::object::{Entity, Run, RunConnection, RunEdge};
+use crate::loaders::Owner;
+use crate::object::{
+    Entity, Run, RunChanges, RunConnection, RunEdge, RunFieldConnection, RunFieldSource, RunGroupConnection,
+    run_groups,
+};
 use crate::scalars::{DateTime, JsonString};
 
 /// A project.
@@ -46,7 +50,8 @@ impl Project {
     }
 
     async fn find_run(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Run>> {
-        let found = run::find(&ctx.request()?.db, self.0.id, name).await.or_graphql()?;
+        let request = ctx.request()?;
+        let found = run::find(&request.db, &request.caller, &self.0, name).await.or_graphql()?;
         Ok(found.map(Run))
     }
 
@@ -105,12 +110,8 @@ impl Project {
 
     /// The user who owns it, where its owner is a user.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<super::User>> {
-        let request = ctx.request()?;
-        if self.0.entity_id != request.caller.entity_id {
-            return Ok(None);
-        }
-        let user = request.loader.load_one(request.caller.user_id).await.or_graphql()?;
-        Ok(user.map(super::User))
+        let owner = ctx.request()?.loader.load_one(Owner(self.0.entity_id)).await.or_graphql()?;
+        Ok(owner.map(super::User))
     }
 
     /// When it was made.
@@ -203,5 +204,74 @@ impl Project {
         let filter = parse_filter(filters.as_ref())?;
         let count = run::count(&ctx.request()?.db, &self.0, &filter).await.or_graphql()?;
         Ok(Some(i32::try_from(count).unwrap_or(i32::MAX)))
+    }
+
+    /// Runs put together by the values of fields, such as `config.lr`, `group` or `tags`; runs without a value are a
+    /// group too. Aggregates the numbers of other fields. The order is a list such as
+    /// `-count,+config.lr,-mean(summary_metrics.loss)`; without one, groups come by their keys.
+    #[graphql(complexity = "run_groups::cost(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "as many as the field has")]
+    async fn run_groups(
+        &self,
+        ctx: &Context<'_>,
+        group_by: Vec<String>,
+        aggregations: Option<Vec<String>>,
+        filters: Option<JsonString>,
+        order: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<RunGroupConnection> {
+        let filter = parse_filter(filters.as_ref())?;
+        let aggregations = aggregations.unwrap_or_default();
+        let grouping = Grouping::parse(&group_by, &aggregations, &order.unwrap_or_default()).or_graphql()?;
+        RunGroupConnection::page(ctx, &self.0, &filter, &grouping, first, after.as_deref()).await
+    }
+
+    /// The values of a field and how many runs have them, those of most runs first. With a prefix, strings that start
+    /// with it.
+    #[graphql(complexity = "run_groups::cost(first, child_complexity)")]
+    async fn run_values(
+        &self,
+        ctx: &Context<'_>,
+        field: String,
+        prefix: Option<String>,
+        filters: Option<JsonString>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<RunGroupConnection> {
+        let filter = parse_filter(filters.as_ref())?;
+        let values = Grouping::values_of(&field, &prefix.unwrap_or_default()).or_graphql()?;
+        RunGroupConnection::page(ctx, &self.0, &filter, &values, first, after.as_deref()).await
+    }
+
+    /// The keys that runs have in a part of them, by name. With a prefix, those that start with it.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn run_fields(
+        &self,
+        ctx: &Context<'_>,
+        source: RunFieldSource,
+        prefix: Option<String>,
+        filters: Option<JsonString>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<RunFieldConnection> {
+        let filter = parse_filter(filters.as_ref())?;
+        let wanted = (source.into(), prefix.as_deref().unwrap_or_default());
+        RunFieldConnection::page(ctx, &self.0, &filter, wanted, first, after.as_deref()).await
+    }
+
+    /// What changed after a cursor; without one, nothing and the cursor of this moment. A page that wants to stay up to
+    /// date takes the cursor first, lists its runs, and then asks every few seconds. Heartbeats, system metrics and
+    /// lines of history are no changes.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn run_changes(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<JsonString>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<RunChanges> {
+        let filter = parse_filter(filters.as_ref())?;
+        RunChanges::page(ctx, &self.0, &filter, first, after.as_deref()).await
     }
 }

@@ -4,12 +4,13 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use serde_json::Value;
 
 use counterweight_domain as domain;
+use counterweight_domain::file::Grant;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
-use super::{FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo, User};
+use super::{AlertConnection, FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo, User};
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
@@ -75,13 +76,13 @@ impl Run {
         range: StepRange,
         wanted: Option<i32>,
     ) -> Result<Vec<String>> {
-        let RequestContext { db, row_budget, .. } = ctx.request()?;
-        history::rows(db, self.0.id, stream, range, samples(wanted), row_budget).await.or_graphql()
+        let RequestContext { reader, row_budget, .. } = ctx.request()?;
+        reader.rows(self.0.id, stream, range, samples(wanted), row_budget).await.or_graphql()
     }
 
     async fn sampled(&self, ctx: &Context<'_>, spec: &SampleSpec) -> Result<Vec<Value>> {
-        let RequestContext { db, row_budget, .. } = ctx.request()?;
-        history::sampled(db, self.0.id, spec, row_budget).await.or_graphql()
+        let RequestContext { reader, row_budget, .. } = ctx.request()?;
+        reader.sampled(self.0.id, spec, row_budget).await.or_graphql()
     }
 
     async fn line_count(&self, ctx: &Context<'_>, stream: Stream) -> Result<i32> {
@@ -89,9 +90,17 @@ impl Run {
         Ok(found.map_or(0, |found| i32::try_from(found.line_count).unwrap_or(i32::MAX)))
     }
 
+    async fn exports(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+        let Some(stream) = self.stream(ctx, Stream::History).await? else { return Ok(Vec::new()) };
+        let RequestContext { db, links, .. } = ctx.request()?;
+        let segments = history::list_exports(db, &stream).await.or_graphql()?;
+        let url = |segment_id| links.signed(&Grant::History { segment_id }).or_graphql();
+        segments.into_iter().map(url).collect()
+    }
+
     /// A JSON list of the last line, as a resuming client reads it (protocol reference 5.4).
     async fn last_line(&self, ctx: &Context<'_>, stream: Stream) -> Result<JsonString> {
-        let lines = history::tail(&ctx.request()?.db, self.0.id, stream, 1).await.or_graphql()?;
+        let lines = ctx.request()?.reader.tail(self.0.id, stream, 1).await.or_graphql()?;
         serde_json::to_string(&lines).map_err(domain::Error::internal).or_graphql().map(JsonString)
     }
 }
@@ -345,8 +354,12 @@ impl Run {
     #[graphql(complexity = "100")]
     async fn parquet_history(&self, ctx: &Context<'_>, live_keys: Vec<String>) -> Result<ParquetHistory> {
         let keys = distinct_keys(live_keys)?;
+        let parquet_urls = self.exports(ctx).await?;
+        if !parquet_urls.is_empty() {
+            return Ok(ParquetHistory { parquet_urls, live_data: Vec::new() });
+        }
         let rows = self.sampled(ctx, &SampleSpec { keys, samples: 2, range: StepRange::default() }).await?;
-        Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: rows.into_iter().map(Json).collect() })
+        Ok(ParquetHistory { parquet_urls, live_data: rows.into_iter().map(Json).collect() })
     }
 
     /// Console lines: the `last` ones, or the `first` ones after a cursor.
@@ -397,6 +410,17 @@ impl Run {
             FileConnection::named(ctx, &self.0, names, after, first).await
         };
         page.map(Some)
+    }
+
+    /// What it told its owner by `run.alert()`, the newest first.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn alerts(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Option<AlertConnection>> {
+        AlertConnection::page(ctx, self.0.id, after.as_deref(), first).await.map(Some)
     }
 
     /// How it was started.

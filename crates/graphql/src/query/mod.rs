@@ -2,15 +2,16 @@
 
 mod server_info;
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, ID, Object};
 
-use counterweight_domain::{account, project as domain_project, run};
+use counterweight_domain::{account, deletion, project as domain_project, run};
 
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
-    Entity, Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User,
+    BulkTask, Entity, Organization, Project, ProjectConnection, ProjectDeletion, ProjectDeletionConnection,
+    ProjectDeletionEdge, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
 };
 use server_info::ServerInfo;
 
@@ -24,6 +25,16 @@ impl Query {
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let request = ctx.request()?;
         Ok(Some(User(account::get_user(&request.db, request.caller.user_id).await.or_graphql()?)))
+    }
+
+    /// Users whose name or email holds a text, for administrators who use their rights; nobody for others.
+    #[graphql(complexity = "connection::cost(None, child_complexity)")]
+    async fn users(&self, ctx: &Context<'_>, query: Option<String>) -> Result<Option<UserConnection>> {
+        let request = ctx.request()?;
+        let limit = connection::page_size(None)?;
+        let text = query.unwrap_or_default();
+        let found = account::search_users(&request.db, &request.caller, &text, limit).await.or_graphql()?;
+        Ok(Some(UserConnection::new(found)))
     }
 
     /// What this server is and can do.
@@ -112,5 +123,37 @@ impl Query {
             edges.push(RunEdge { node: Run(row), cursor });
         }
         Ok(RunConnection::new(edges, has_next_page))
+    }
+
+    /// Deleted projects that are not purged yet, last deleted first; each can be restored until its `purgeAfter`.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn project_trash(
+        &self,
+        ctx: &Context<'_>,
+        entity_name: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<ProjectDeletionConnection> {
+        let request = ctx.request()?;
+        let wanted = connection::page_size(first)?;
+        let name = entity_name.as_deref();
+        let list = format!("deleted projects of {}", name.unwrap_or("all entities"));
+        let after = connection::decode(&list, after.as_deref())?;
+        let rows = deletion::list_projects(&request.db, &request.caller, name, after, wanted + 1).await;
+        let (rows, has_next_page) = connection::cut(rows.or_graphql()?, wanted);
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = connection::encode(&list, &(row.requested_at, &row.id))?;
+            edges.push(ProjectDeletionEdge { node: ProjectDeletion(row), cursor });
+        }
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        Ok(ProjectDeletionConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    }
+
+    /// A change to many runs that the viewer asked for.
+    async fn bulk_task(&self, ctx: &Context<'_>, id: ID) -> Result<Option<BulkTask>> {
+        let request = ctx.request()?;
+        let found = run::find_bulk_task(&request.db, &request.caller, &id).await.or_graphql()?;
+        Ok(found.map(BulkTask))
     }
 }

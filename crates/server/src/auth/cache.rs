@@ -91,6 +91,7 @@ mod tests {
     use std::sync::Arc;
 
     use counterweight_domain::Timestamp;
+    use counterweight_domain::account::User;
     use counterweight_domain::clock::{ManualClock, SeededRandom};
     use counterweight_domain::id::{EntityId, UserId};
 
@@ -102,8 +103,10 @@ mod tests {
     }
 
     fn ada() -> Answer {
-        let username = "ada".to_owned();
-        Answer::Known(Caller { user_id: UserId(1), entity_id: EntityId(2), username, admin: false })
+        let (username, full_name) = ("ada".to_owned(), "Ada".to_owned());
+        let user =
+            User { id: UserId(1), entity_id: EntityId(2), username, full_name, email: None, admin: false };
+        Answer::Known(Caller::from(user))
     }
 
     #[test]

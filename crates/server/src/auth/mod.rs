@@ -2,6 +2,7 @@
 
 mod cache;
 mod credentials;
+mod privileges;
 mod requester;
 
 pub use self::cache::{Answer, SignInCache};

@@ -3,7 +3,7 @@ use axum::http::request::Parts;
 use counterweight_domain::account::{self, Caller};
 use counterweight_domain::{Db, Error};
 
-use super::{SignInCache, credentials};
+use super::{SignInCache, credentials, privileges};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -12,7 +12,7 @@ const NO_KEY: Error =
 const WRONG_KEY: Error =
     Error::Unauthenticated { reason: "the API key is not valid; run `wandb login --relogin`" };
 
-/// The caller, signed in by the API key of the request. As an extractor it refuses everyone else.
+/// The caller, signed in by the API key of the request, with the rights that its headers claim. As an extractor it refuses everyone else.
 #[derive(Clone, Debug)]
 pub struct Requester(pub Caller);
 
@@ -21,7 +21,8 @@ impl FromRequestParts<AppState> for Requester {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let key = credentials::api_key(&parts.headers).ok_or(NO_KEY)?;
-        Ok(Self(sign_in(&state.db, &state.sign_ins, &key).await?))
+        let caller = sign_in(&state.db, &state.sign_ins, &key).await?;
+        Ok(Self(privileges::claim(caller, &parts.headers)))
     }
 }
 

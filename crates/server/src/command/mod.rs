@@ -32,8 +32,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Worker => worker::run(&config).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Gc { dry_run } => gc::run(&config, dry_run).await,
-        Command::User(UserCommand::Create { name, admin, api_key }) => {
-            user::create(&config, &name, admin, api_key.as_deref()).await
+        Command::User(UserCommand::Create { name, email, admin, api_key }) => {
+            user::create(&config, &name, email.as_deref(), admin, api_key.as_deref()).await
         }
         Command::Schema => schema::run(),
         Command::Doctor => doctor::run(&config).await,

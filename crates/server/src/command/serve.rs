@@ -31,7 +31,7 @@ pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()>
     if with_worker {
         lifecycle.spawn("worker", worker::work(&config, db.clone(), blobs.clone(), lifecycle.stop()));
     }
-    let (history, ingest) = history::Writer::new(db.clone());
+    let (history, ingest) = history::Writer::new(db.clone(), blobs.clone());
     lifecycle.spawn("ingest", ingest.map(Ok));
     let state = AppState::new(&config, db, blobs, history, schema::executor()?, metrics).await?;
     let listener = listener.tap_io(|connection| {

@@ -37,6 +37,7 @@ fn settings(config: &Config) -> Settings {
         gc: gc_settings(config),
         crash_after: config.runs.crash_after,
         preempt_grace: config.runs.preempt_grace,
+        settle_after: config.history.settle_after,
         trash: config.retention.trash,
     }
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub database: Database,
     /// When runs are taken for crashed.
     pub runs: Runs,
+    /// When histories become files.
+    pub history: History,
     /// When data is deleted for good.
     pub retention: Retention,
     /// When bytes are removed.
@@ -79,6 +81,15 @@ pub struct Runs {
     /// Silence of a preempted one.
     #[serde(deserialize_with = "period::duration")]
     pub preempt_grace: Duration,
+}
+
+/// `[history]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// From the end of a run to the files of its history.
+    #[serde(deserialize_with = "period::duration")]
+    pub settle_after: Duration,
 }
 
 /// `[retention]`

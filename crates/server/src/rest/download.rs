@@ -6,24 +6,51 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use counterweight_domain::Error;
 use counterweight_domain::file::File;
+use counterweight_domain::history::Export;
+use counterweight_domain::{Error, Timestamp};
 use counterweight_storage::{BlobStore, ObjectKey, StorageError};
+use mime_guess::Mime;
 
 use crate::problem::Problem;
+
+/// Bytes in the store, and what is said of them.
+pub(super) struct Content {
+    object_key: String,
+    size_bytes: i64,
+    md5: Option<String>,
+    mime: Mime,
+    updated_at: Timestamp,
+}
+
+impl From<File> for Content {
+    fn from(file: File) -> Self {
+        let File { object_key, size_bytes, md5, updated_at, name, .. } = file;
+        let mime = mime_guess::from_path(&name).first_or_octet_stream();
+        Self { object_key, size_bytes, md5, mime, updated_at }
+    }
+}
+
+impl From<Export> for Content {
+    fn from(export: Export) -> Self {
+        let Export { object_key, size_bytes, md5, created_at } = export;
+        let mime = mime_guess::mime::APPLICATION_OCTET_STREAM;
+        Self { object_key, size_bytes, md5, mime, updated_at: created_at }
+    }
+}
 
 /// The file, or the one range of it that the request asks for; several ranges at once are answered with the whole.
 pub(super) async fn respond(
     blobs: &BlobStore,
-    file: &File,
+    content: &Content,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let size = u64::try_from(file.size_bytes).map_err(Error::internal)?;
+    let size = u64::try_from(content.size_bytes).map_err(Error::internal)?;
     let range = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
         Some(range) => wanted(range, size)?,
         None => None,
     };
-    let key = ObjectKey::parse(file.object_key.clone()).map_err(Error::internal)?;
+    let key = ObjectKey::parse(content.object_key.clone()).map_err(Error::internal)?;
     let body = blobs.get(&key, range.clone()).await.map_err(|error| match error {
         StorageError::NotFound => Error::internal(format!("object {key} of a stored file is missing")),
         other => Error::unavailable(other),
@@ -32,25 +59,20 @@ pub(super) async fn respond(
         Some(range) => (StatusCode::PARTIAL_CONTENT, range.end - range.start),
         None => (StatusCode::OK, size),
     };
-    let mime = mime_guess::from_path(&file.name).first_or_octet_stream();
     let mut response = Response::builder()
         .status(status)
         .header(ACCEPT_RANGES, "bytes")
         .header(CONTENT_LENGTH, length)
-        .header(CONTENT_TYPE, mime.as_ref())
+        .header(CONTENT_TYPE, content.mime.as_ref())
         .header(CACHE_CONTROL, "private, no-cache")
-        .header(LAST_MODIFIED, http_date(file));
-    if let Some(md5) = &file.md5 {
+        .header(LAST_MODIFIED, content.updated_at.to_http_date());
+    if let Some(md5) = &content.md5 {
         response = response.header(ETAG, format!("\"{md5}\""));
     }
     if let Some(range) = range {
         response = response.header(CONTENT_RANGE, format!("bytes {}-{}/{size}", range.start, range.end - 1));
     }
     Ok(response.body(Body::from_stream(body.stream)).map_err(Error::internal)?)
-}
-
-fn http_date(file: &File) -> String {
-    file.updated_at.to_http_date()
 }
 
 fn wanted(range: &str, size: u64) -> Result<Option<std::ops::Range<u64>>, Problem> {

@@ -131,6 +131,7 @@ fn read(bytes: &[u8], run_id: RunId, path: String) -> Result<Append, Problem> {
         summary,
         preempting: body.preempting == Some(true),
         ending: (body.complete == Some(true)).then_some(ending),
+        merged: None,
     })
 }
 

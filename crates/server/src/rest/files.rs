@@ -21,5 +21,5 @@ pub async fn get(
     let run = run::resolve(&state.db, &caller, &entity, &project, &run_name).await?;
     let found = file::find(&state.db, run.id, &name).await?;
     let found = found.ok_or_else(|| Error::not_found("file", name))?;
-    download::respond(&state.blobs, &found, &headers).await
+    download::respond(&state.blobs, &found.into(), &headers).await
 }

@@ -6,6 +6,7 @@ use axum::http::header::{CONTENT_LENGTH, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use counterweight_domain::file::{self, FileName, Grant};
+use counterweight_domain::history;
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
     BlobStore, BoxError, LARGEST_OBJECT, ObjectKey, PutLimit, StorageError, TokenError,
@@ -40,9 +41,12 @@ pub async fn get(
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Grant::Download { file_id } = open(&state, &token)? else { return Err(wrong_use()) };
-    let found = file::get(&state.db, file_id).await?;
-    download::respond(&state.blobs, &found, &headers).await
+    let content = match open(&state, &token)? {
+        Grant::Download { file_id } => file::get(&state.db, file_id).await?.into(),
+        Grant::History { segment_id } => history::get_export(&state.db, segment_id).await?.into(),
+        Grant::Upload { .. } => return Err(wrong_use()),
+    };
+    download::respond(&state.blobs, &content, &headers).await
 }
 
 /// Takes in a file. It appears, or replaces what had its name, once all bytes are durable.

@@ -1,0 +1,114 @@
+//! A deleted project whose deadline has passed: first the project becomes its tombstone, then, in as many steps as it
+//! takes, each of its runs. What stays keeps the run ids taken. Runs that were in the trash before keep their own
+//! deadlines and their own purges.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+
+use super::purge::{BATCH, bury, remove_children};
+use super::{DeletionState, Purge};
+use crate::db::{Db, Source as _, WriteTx};
+use crate::entity::{project, project_deletion, run};
+use crate::error::{Error, Result};
+use crate::id::{ProjectId, RunId};
+use crate::project::ProjectState;
+use crate::run::{self as runs, Lifecycle};
+
+/// Runs that one transaction buries, if their rows are few.
+const RUNS: u64 = 100;
+
+/// Removes what is left of a deleted project whose deadline has passed. Doing it twice is the same as doing it once.
+pub async fn purge_project(db: &Db, project_id: ProjectId, deletion_id: &str) -> Result<Purge> {
+    loop {
+        let progress = purge_project_step(db, project_id, deletion_id).await?;
+        if progress != Purge::Underway {
+            return Ok(progress);
+        }
+    }
+}
+
+/// One transaction of a [`purge_project`].
+pub async fn purge_project_step(db: &Db, project_id: ProjectId, deletion_id: &str) -> Result<Purge> {
+    let tx = db.begin_write().await?;
+    let deletion = project_deletion::Entity::find_by_id(deletion_id)
+        .filter(project_deletion::Column::ProjectId.eq(project_id))
+        .one(tx.connection())
+        .await?;
+    let purge_after = match deletion.map(|deletion| (deletion.state, deletion.purge_after)) {
+        None | Some((DeletionState::Restored, _)) => return Ok(Purge::Withdrawn),
+        Some((DeletionState::Purged, _)) => return Ok(Purge::Complete),
+        Some((DeletionState::Pending, purge_after)) => purge_after,
+    };
+    if purge_after > tx.now() {
+        return Ok(Purge::NotBefore(purge_after));
+    }
+    if !bury_project(&tx, project_id).await? {
+        return Ok(Purge::Withdrawn);
+    }
+    let emptied = remove_runs(&tx, project_id).await?;
+    if emptied {
+        complete(&tx, deletion_id).await?;
+    }
+    tx.commit().await?;
+    Ok(if emptied { Purge::Complete } else { Purge::Underway })
+}
+
+/// Makes the tombstone of the project. Answers whether it is one now.
+async fn bury_project(tx: &WriteTx, id: ProjectId) -> Result<bool> {
+    let tombstone = project::ActiveModel {
+        state: Set(ProjectState::Purged),
+        description: Set(None),
+        repo: Set(None),
+        ..project::ActiveModel::default()
+    };
+    let buried = project::Entity::update_many()
+        .set(tombstone)
+        .filter(project::Column::Id.eq(id))
+        .filter(project::Column::State.is_in([ProjectState::Deleted, ProjectState::Purged]))
+        .exec(tx.connection())
+        .await?;
+    Ok(buried.rows_affected == 1)
+}
+
+/// Removes a batch of the rows of its runs; answers whether that was all.
+async fn remove_runs(tx: &WriteTx, project_id: ProjectId) -> Result<bool> {
+    // Plan: ix_run_listing.
+    let ids: Vec<RunId> = run::Entity::find()
+        .select_only()
+        .column(run::Column::Id)
+        .filter(run::Column::ProjectId.eq(project_id))
+        .filter(run::Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
+        .order_by_asc(run::Column::Id)
+        .limit(RUNS)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    // A writer that came before is waited for; one that comes after finds the project gone.
+    runs::load_apart_from_project(tx, &ids).await?;
+    let mut left = BATCH;
+    let mut emptied = Vec::with_capacity(ids.len());
+    for id in &ids {
+        let Some(room) = remove_children(tx, *id, left).await? else { break };
+        left = room;
+        emptied.push(*id);
+    }
+    let all = emptied.len() == ids.len() && ids.len() < usize::try_from(RUNS).map_err(Error::internal)?;
+    if !emptied.is_empty() {
+        bury(tx, Condition::all().add(run::Column::Id.is_in(emptied))).await?;
+    }
+    Ok(all)
+}
+
+async fn complete(tx: &WriteTx, deletion_id: &str) -> Result<()> {
+    project_deletion::Entity::update_many()
+        .col_expr(project_deletion::Column::State, Expr::val(DeletionState::Purged))
+        .col_expr(project_deletion::Column::EndedAt, Expr::val(tx.now()))
+        .filter(project_deletion::Column::Id.eq(deletion_id))
+        .filter(project_deletion::Column::State.eq(DeletionState::Pending))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}

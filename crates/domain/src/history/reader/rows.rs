@@ -1,0 +1,139 @@
+//! Rows of a history: as they were logged, or cut down to some keys.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use super::super::Stream;
+use super::super::sample::{Decimator, RowBudget};
+use super::super::step::{step_in_text, step_of};
+use super::columns::Cut;
+use super::{Piece, Reader, Walk};
+use crate::error::Result;
+use crate::id::RunId;
+use crate::json;
+
+/// Rows that one answer may hold.
+pub const MOST_ROWS: usize = 100_000;
+
+/// Steps from `min` up to but not including `max`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepRange {
+    /// First step wanted.
+    pub min: Option<i64>,
+    /// First step not wanted.
+    pub max: Option<i64>,
+}
+
+impl StepRange {
+    /// Whether no step is left out, and rows without one neither.
+    pub(super) fn is_everything(self) -> bool {
+        self.min.is_none() && self.max.is_none()
+    }
+
+    pub(super) fn contains(self, step: i64) -> bool {
+        self.min.is_none_or(|min| step >= min) && self.max.is_none_or(|max| step < max)
+    }
+}
+
+/// Which keys of which rows are wanted, and how many.
+#[derive(Clone, Debug)]
+pub struct SampleSpec {
+    /// Only rows that have all of these. Without a range of steps, the first one orders them.
+    pub keys: Vec<String>,
+    /// At most so many rows.
+    pub samples: usize,
+    /// Which steps.
+    pub range: StepRange,
+}
+
+impl Reader {
+    /// Rows as they were logged, at most `samples` of them, evenly chosen.
+    pub async fn rows(
+        &self,
+        run: RunId,
+        stream: Stream,
+        steps: StepRange,
+        samples: usize,
+        budget: &RowBudget,
+    ) -> Result<Vec<String>> {
+        let mut chosen = Decimator::new(samples.min(MOST_ROWS), budget);
+        let walk = Walk { run, stream, lines: 0..i64::MAX, steps, keys: None };
+        self.for_each_line(walk, |_, line| {
+            if steps.is_everything() || step_in_text(line).is_some_and(|step| steps.contains(step)) {
+                chosen.push(line.to_owned())?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(chosen.finish())
+    }
+
+    /// Rows that have all the wanted keys, cut down to these. Non-finite numbers are quoted.
+    pub async fn sampled(&self, run: RunId, spec: &SampleSpec, budget: &RowBudget) -> Result<Vec<Value>> {
+        let mut rows = if let Some(rows) = self.chart(run, spec, budget).await? {
+            rows
+        } else {
+            let mut chosen = Decimator::new(spec.samples.min(MOST_ROWS), budget);
+            self.for_each_cut(run, 0..i64::MAX, spec, |cut| chosen.push(cut.values)).await?;
+            chosen.finish()
+        };
+        // A chart names its x axis first; a scan by steps wants the order in which the rows were logged.
+        if spec.keys.first().is_some_and(|key| *key != "_step") && spec.range.is_everything() {
+            rows.sort_by(|a, b| axis(a).total_cmp(&axis(b)));
+        }
+        let named = |values: Vec<Value>| -> Map<_, _> { spec.keys.iter().cloned().zip(values).collect() };
+        Ok(rows.into_iter().map(|values| Value::Object(named(values))).collect())
+    }
+
+    /// Visits whole lines.
+    pub(in crate::history) async fn for_each_line(
+        &self,
+        walk: Walk<'_>,
+        mut visit: impl FnMut(i64, &str) -> Result<()> + Send,
+    ) -> Result<()> {
+        let mut cursor = self.walk(walk);
+        while let Some(piece) = cursor.next().await? {
+            let Piece::Lines(batch) = piece else { continue };
+            batch.lines().try_for_each(|(number, line)| visit(number, line))?;
+        }
+        Ok(())
+    }
+
+    /// Visits the rows that a spec wants, cut down to its keys.
+    pub(super) async fn for_each_cut(
+        &self,
+        run: RunId,
+        lines: Range<i64>,
+        spec: &SampleSpec,
+        mut visit: impl FnMut(Cut) -> Result<()> + Send,
+    ) -> Result<()> {
+        let (keys, steps) = (&spec.keys, spec.range);
+        let walk = Walk { run, stream: Stream::History, lines, steps, keys: Some(keys) };
+        let mut cursor = self.walk(walk);
+        while let Some(piece) = cursor.next().await? {
+            match piece {
+                Piece::Cuts(cuts) => cuts.into_iter().try_for_each(&mut visit)?,
+                Piece::Lines(batch) => {
+                    for (line, row) in batch.lines() {
+                        cut_down(row, keys, steps).map_or(Ok(()), |values| visit(Cut { line, values }))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn axis(values: &[Value]) -> f64 {
+    values.first().and_then(Value::as_f64).unwrap_or(f64::INFINITY)
+}
+
+/// A row's values of the wanted keys, in their order, if it has all of them and a step that is wanted.
+fn cut_down(line: &str, keys: &[String], range: StepRange) -> Option<Vec<Value>> {
+    let Ok(Value::Object(row)) = json::parse(line) else { return None };
+    if !range.is_everything() && !step_of(&row).is_some_and(|step| range.contains(step)) {
+        return None;
+    }
+    keys.iter().map(|key| json::lookup(&row, key).cloned()).collect()
+}

@@ -1,0 +1,120 @@
+//! History at rest: segments in the object store, and the summaries that charts are drawn from.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{big_integer, big_integer_null, binary, boolean, integer, text};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        streams(manager).await?;
+        segments(manager).await?;
+        rollups(manager).await
+    }
+}
+
+fn column(name: &str) -> Alias {
+    Alias::new(name)
+}
+
+fn reference(from: &str, table: &str) -> ForeignKeyCreateStatement {
+    ForeignKey::create().from_col(column(from)).to(Alias::new(table), column("id")).to_owned()
+}
+
+async fn streams(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    for definition in [
+        big_integer("merged_lines").default(0).take(),
+        big_integer("live_chunks").default(0).take(),
+        big_integer("live_bytes").default(0).take(),
+        boolean("rewritten").default(false).take(),
+    ] {
+        let table = Table::alter().table(Alias::new("history_stream")).add_column(definition).to_owned();
+        manager.alter_table(table).await?;
+    }
+    Ok(())
+}
+
+async fn segments(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let mut id = ColumnDef::new(column("id"));
+    id.big_integer().not_null().auto_increment().primary_key();
+    manager
+        .create_table(
+            Table::create()
+                .table(Alias::new("history_segment"))
+                .col(id)
+                .col(big_integer("run_id"))
+                .col(big_integer("first_line"))
+                .col(big_integer("line_count"))
+                .col(big_integer_null("min_step"))
+                .col(big_integer_null("max_step"))
+                .col(boolean("sealed"))
+                .col(big_integer("rows_blob_id"))
+                .col(big_integer("columns_blob_id"))
+                .col(big_integer("footer_bytes"))
+                .col(integer("finest_level"))
+                .col(binary("blocks"))
+                .col(text("schema"))
+                .foreign_key(&mut reference("run_id", "run"))
+                .foreign_key(&mut reference("rows_blob_id", "blob"))
+                .foreign_key(&mut reference("columns_blob_id", "blob"))
+                .take(),
+        )
+        .await?;
+    for (name, columns, unique) in [
+        // Reading goes by line; segments of a run never overlap.
+        ("ux_history_segment_first_line", &["run_id", "first_line"][..], true),
+        // Whether a blob is referred to.
+        ("ix_history_segment_rows_blob_id", &["rows_blob_id"], false),
+        ("ix_history_segment_columns_blob_id", &["columns_blob_id"], false),
+    ] {
+        let mut index = Index::create();
+        index.name(name).table(Alias::new("history_segment"));
+        for name in columns {
+            index.col(column(name));
+        }
+        if unique {
+            index.unique();
+        }
+        manager.create_index(index).await?;
+    }
+    Ok(())
+}
+
+async fn rollups(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    // The primary key is the order in which a chart reads: one key of one run at one level, by line.
+    let mut primary_key = Index::create();
+    for name in ["run_id", "key", "level", "first_line"] {
+        primary_key.col(column(name));
+    }
+    manager
+        .create_table(
+            Table::create()
+                .table(Alias::new("history_rollup"))
+                .col(big_integer("run_id"))
+                .col(text("key"))
+                .col(integer("level"))
+                .col(big_integer("first_line"))
+                .col(binary("body"))
+                .primary_key(&mut primary_key)
+                .foreign_key(&mut reference("run_id", "run"))
+                .take(),
+        )
+        .await?;
+    // Those of a segment that is replaced.
+    manager
+        .create_index(
+            Index::create()
+                .name("ix_history_rollup_first_line")
+                .table(Alias::new("history_rollup"))
+                .col(column("run_id"))
+                .col(column("first_line"))
+                .take(),
+        )
+        .await
+}

@@ -1,0 +1,144 @@
+//! Going back to a step of a run, and beginning another run there.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, HISTORY, SETTLE_AFTER, SUMMARY, TestApp, TestRun, backend_test};
+
+fn rows(steps: std::ops::Range<u64>) -> Vec<String> {
+    steps.map(|step| json!({"_step": step, "loss": 100 - i64::try_from(step).unwrap(), "phase": if step < 50 { "a" } else { "b" }}).to_string()).collect()
+}
+
+async fn rewind(client: &Client, run: &TestRun, step: f64) -> Value {
+    let input = json!({"entityName": client.name(), "projectName": "demo", "runName": run.name,
+        "metricName": "_step", "metricValue": step});
+    client.mutate("rewindRun", input, "rewoundRun { name historyLineCount summaryMetrics }").await["rewoundRun"].take()
+}
+
+async fn log(run: &TestRun, lines: &[String]) {
+    run.log(HISTORY, 0, lines).await;
+    run.log(SUMMARY, 0, &[r#"{"_step":199,"loss":-99,"phase":"b","own":"kept"}"#]).await;
+}
+
+fn parsed(text: &Value) -> Value {
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
+}
+
+async fn settle(app: &TestApp, run: &TestRun) {
+    run.complete(0).await;
+    app.wait(SETTLE_AFTER).await;
+}
+
+async fn check_rewound(run: &TestRun, rewound: &Value) {
+    assert_eq!(rewound["historyLineCount"], 31);
+    assert_eq!(
+        parsed(&rewound["summaryMetrics"]),
+        json!({"_step": 30, "loss": 70, "phase": "a", "own": "kept"})
+    );
+    assert_eq!(run.history().await, rows(0..31));
+    let keys = run.field("historyKeys").await;
+    assert_eq!(keys["lastStep"], 30);
+    assert_eq!(
+        keys["keys"]["loss"],
+        json!({"previousValue": 70, "typeCounts": [{"type": "number", "count": 31}]})
+    );
+}
+
+backend_test!(a_run_goes_back_to_a_step_and_on_from_there, |app| {
+    for phase in ["live", "settled", "resumed"] {
+        let run = app.ada.run("demo", phase).await;
+        log(&run, &rows(0..150)).await;
+        if phase != "live" {
+            settle(app, &run).await;
+        }
+        run.log(HISTORY, 150, &rows(150..200)).await;
+        if phase == "settled" {
+            settle(app, &run).await;
+        }
+        let rewound = rewind(&app.ada, &run, 30.0).await;
+        check_rewound(&run, &rewound).await;
+        run.log(HISTORY, 31, &rows(31..40)).await;
+        assert_eq!(run.history().await, rows(0..40));
+        app.run_jobs().await;
+        assert_eq!(run.history().await, rows(0..40));
+        settle(app, &run).await;
+        assert_eq!(run.history().await, rows(0..40), "{phase}");
+        let sampled = run.field(r#"sampledHistory(specs: ["{\"keys\":[\"_step\"],\"samples\":500}"])"#).await;
+        assert_eq!(sampled[0].as_array().unwrap().len(), 40);
+    }
+});
+
+backend_test!(rows_of_earlier_steps_stay_wherever_they_are, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let mut lines = rows(0..10);
+    lines.extend(rows(5..8));
+    log(&run, &lines).await;
+    rewind(&app.ada, &run, 6.9).await;
+    let mut wanted = rows(0..7);
+    wanted.extend(rows(5..7));
+    assert_eq!(run.history().await, wanted);
+});
+
+backend_test!(going_back_to_where_a_run_is_changes_nothing, |app| {
+    let run = app.ada.run("demo", "r").await;
+    log(&run, &rows(0..10)).await;
+    let before = run.snapshot().await;
+    rewind(&app.ada, &run, 9.0).await;
+    assert_eq!(run.snapshot().await, before);
+});
+
+backend_test!(what_cannot_go_back_says_so, |app| {
+    let run = app.ada.run("demo", "r").await;
+    for (name, metric, value, code) in [
+        ("nobody", "_step", 3.0, "NOT_FOUND"),
+        (&run.name, "epoch", 3.0, "METRIC_INVALID"),
+        (&run.name, "_step", 1e300, "STEP_INVALID"),
+    ] {
+        let input = json!({"entityName": "ada", "projectName": "demo", "runName": name,
+            "metricName": metric, "metricValue": value});
+        assert_eq!(app.ada.refused("rewindRun", input).await.code, code);
+    }
+});
+
+async fn fork(client: &Client, name: &str, of: &str, step: u64) -> TestRun {
+    let own = json!({"t": {}, "branch_point": {"run_id": of, "step": step}});
+    let config = json!({"lr": {"value": 1}, "_wandb": {"value": own}}).to_string();
+    client.run_with("demo", name, json!({ "config": config })).await
+}
+
+backend_test!(a_fork_begins_with_what_its_parent_had, |app| {
+    let parent = app.ada.run("demo", "parent").await;
+    log(&parent, &rows(0..100)).await;
+    for phase in ["live", "settled"] {
+        let fork = fork(&app.ada, &format!("fork-{phase}"), "parent", 30).await;
+        let shown = fork.show("historyLineCount summaryMetrics").await;
+        check_rewound(&fork, &shown).await;
+        fork.log(HISTORY, 31, &rows(31..60)).await;
+        assert_eq!(fork.history().await, rows(0..60));
+        settle(app, &fork).await;
+        assert_eq!(fork.history().await, rows(0..60));
+        settle(app, &parent).await;
+        assert_eq!(parent.history().await, rows(0..100));
+    }
+});
+
+backend_test!(a_fork_keeps_its_bytes_when_its_parent_goes, |app| {
+    let parent = app.ada.run("demo", "parent").await;
+    log(&parent, &rows(0..100)).await;
+    settle(app, &parent).await;
+    let fork = fork(&app.ada, "fork", "parent", 30).await;
+    fork.log(HISTORY, 31, &rows(31..40)).await;
+    parent.delete().await;
+    app.wait(crate::support::TRASH).await;
+    app.collect().await;
+    app.collect().await;
+    assert_eq!(fork.history().await, rows(0..40));
+});
+
+backend_test!(a_fork_of_nothing_is_refused_and_not_made, |app| {
+    app.ada.run("demo", "other").await;
+    let own = json!({"branch_point": {"run_id": "nobody", "step": 3}});
+    let config = json!({"_wandb": {"value": own}}).to_string();
+    let input = json!({"entityName": "ada", "modelName": "demo", "name": "fork", "config": config});
+    assert_eq!(app.ada.refused("upsertBucket", input).await.code, "NOT_FOUND");
+    assert_eq!(app.ada.run_names("demo", json!({})).await, ["other"]);
+});
