@@ -11,6 +11,7 @@ mod m20261122_000003_alerts;
 mod m20261122_000004_run_changes;
 mod m20261122_000005_listing_indexes;
 mod m20261122_000006_history_segments;
+mod m20261122_000007_writers;
 
 /// Runs the migrations in order.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_run_changes::Migration),
             Box::new(m20261122_000005_listing_indexes::Migration),
             Box::new(m20261122_000006_history_segments::Migration),
+            Box::new(m20261122_000007_writers::Migration),
         ]
     }
 }

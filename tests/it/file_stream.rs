@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use axum::http::Method;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -200,13 +199,4 @@ backend_test!(many_writers_at_once_are_all_kept, |app| {
     for run in &runs {
         assert_eq!(run.history().await.len(), 15);
     }
-});
-
-backend_test!(several_writers_of_one_run_are_refused_rather_than_mixed_up, |app| {
-    let run = app.ada.run("demo", "r").await;
-    let path = format!("/files/{}/demo/r/file_stream", app.ada.name());
-    let request = app.ada.request(Method::POST, &path).header("x-wandb-async-client-id", "one");
-    let answer = app.ada.send(request.body("{}".into()).unwrap()).await;
-    assert_eq!(answer.outcome(), (400, "SHARED_MODE_UNSUPPORTED".into()));
-    assert_eq!(run.history().await, Vec::<String>::new());
 });

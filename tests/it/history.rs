@@ -242,3 +242,14 @@ backend_test!(a_line_that_is_written_again_counts_once, |app| {
     let key = run.field("historyKeys").await["keys"]["a"].clone();
     assert_eq!(key, json!({"typeCounts": [{"type": "number", "count": 3}], "previousValue": 3}));
 });
+
+backend_test!(a_scan_finds_every_row_of_a_step_that_was_logged_twice, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let rows: Vec<String> =
+        [0, 1, 2, 1, 2, 3].map(|step| json!({"_step": step, "x": step}).to_string()).into();
+    run.log(HISTORY, 0, &rows).await;
+    let page = texts(&run.field("history(minStep: 1, maxStep: 3, samples: 2)").await);
+    assert_eq!(page, rows[1..5]);
+    let spec = r#"sampledHistory(specs: ["{\"keys\":[\"x\"],\"minStep\":1,\"maxStep\":3,\"samples\":2}"])"#;
+    assert_eq!(run.field(spec).await, json!([[{"x": 1}, {"x": 2}, {"x": 1}, {"x": 2}]]));
+});

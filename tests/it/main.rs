@@ -29,6 +29,7 @@ mod run_states;
 mod runs;
 mod schema;
 mod segments;
+mod shared;
 mod signed_urls;
 mod slice;
 mod statements;

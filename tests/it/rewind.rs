@@ -121,6 +121,24 @@ backend_test!(a_fork_begins_with_what_its_parent_had, |app| {
     }
 });
 
+backend_test!(a_fork_is_handed_out_and_a_run_that_went_back_is_not, |app| {
+    let parent = app.ada.run("demo", "parent").await;
+    log(&parent, &rows(0..100)).await;
+    settle(app, &parent).await;
+    let fork = fork(&app.ada, "fork", "parent", 30).await;
+    fork.log(HISTORY, 31, &rows(31..60)).await;
+    settle(app, &fork).await;
+    let files = async |run: &TestRun| {
+        let found = run.field(r#"parquetHistory(liveKeys: ["_step"]) { parquetUrls }"#).await;
+        found["parquetUrls"].as_array().unwrap().len()
+    };
+    assert!(files(&fork).await > 0);
+    assert!(files(&parent).await > 0);
+    rewind(&app.ada, &parent, 30.0).await;
+    settle(app, &parent).await;
+    assert_eq!(files(&parent).await, 0, "the client keeps the file with the rows that went");
+});
+
 backend_test!(a_fork_keeps_its_bytes_when_its_parent_goes, |app| {
     let parent = app.ada.run("demo", "parent").await;
     log(&parent, &rows(0..100)).await;

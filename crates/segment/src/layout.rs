@@ -71,8 +71,9 @@ fn place(name: &str, field: &Field, leaves: &mut Vec<Kind>) -> Result<(Node, Typ
                 .build()?;
             Ok((Node::Group(nodes), Arc::new(group)))
         }
-        Some(Shape::List(Some(inner))) => {
-            let kind = kind(Some(inner));
+        Some(Shape::List(inner)) => {
+            // Where no list had an item, a list of any kind holds them.
+            let kind = inner.as_deref().map_or(Kind::Text, |inner| kind(Some(inner)));
             let item = leaf("element", kind, Repetition::REQUIRED)?;
             let items = Type::group_type_builder("list")
                 .with_repetition(Repetition::REPEATED)
@@ -101,7 +102,7 @@ fn kind(shape: Option<&Shape>) -> Kind {
         Some(Shape::Int | Shape::Wide) => Kind::Int,
         Some(Shape::Fraction | Shape::Float | Shape::Number | Shape::Mixed) => Kind::Double,
         Some(Shape::Text) => Kind::Text,
-        // Only nulls, only empty lists or objects, or a mixture.
+        // Only nulls, only empty objects, or a mixture.
         None | Some(Shape::List(_) | Shape::Group(_) | Shape::Json) => Kind::Json,
     }
 }

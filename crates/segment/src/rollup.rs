@@ -10,8 +10,10 @@ use crate::{Result, SegmentError};
 pub const LEVELS: u8 = 4;
 const FINEST: u64 = 128;
 const STEP: u64 = 8;
-/// A stretch of lines has no level of more buckets than this.
+/// A stretch of lines has no level of more buckets than this for a key.
 const MOST_BUCKETS: u64 = 16_384;
+/// And no level of more than this for all keys: whoever builds it has them in memory.
+const MOST_BUCKETS_OF_ALL: u64 = 262_144;
 /// Line and step take eight bytes each, so does the value; twice, and with least, greatest, sum and two counts.
 const BUCKET_BYTES: usize = 2 * 24 + 3 * 8 + 2 * 4 + 8;
 
@@ -20,9 +22,10 @@ pub fn bucket_lines(level: u8) -> u64 {
     FINEST * STEP.pow(u32::from(level))
 }
 
-/// The finest level that so many lines have; they have all coarser ones too.
-pub fn finest_level(lines: u64) -> u8 {
-    (0..LEVELS - 1).find(|level| lines / bucket_lines(*level) <= MOST_BUCKETS).unwrap_or(LEVELS - 1)
+/// The finest level that so many lines with so many keys have; they have all coarser ones too.
+pub fn finest_level(lines: u64, keys: usize) -> u8 {
+    let most = MOST_BUCKETS.min(MOST_BUCKETS_OF_ALL / (keys.max(1) as u64));
+    (0..LEVELS - 1).find(|level| lines / bucket_lines(*level) <= most).unwrap_or(LEVELS - 1)
 }
 
 /// A value at its line.

@@ -48,9 +48,32 @@ pub struct Field {
 
 /// The shapes of all keys of a stretch of rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Schema {
     pub(crate) fields: BTreeMap<String, Field>,
+    steps: Steps,
+}
+
+/// How `_step` goes on from row to row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Steps {
+    /// No row was written.
+    #[default]
+    None,
+    /// Never down, and the last is this.
+    Ascending(i64),
+    /// Down in between, or missing.
+    Unordered,
+}
+
+impl Steps {
+    fn then(self, row: &Map<String, Value>) -> Self {
+        match (self, row.get("_step").and_then(Value::as_i64)) {
+            (Self::None, Some(step)) => Self::Ascending(step),
+            (Self::Ascending(last), Some(step)) if last <= step => Self::Ascending(step),
+            _ => Self::Unordered,
+        }
+    }
 }
 
 impl Schema {
@@ -64,14 +87,21 @@ impl Schema {
         merge_fields(&mut self.fields, other.fields);
     }
 
+    /// Takes in the step of a row as it is written to the file: those rows alone, each once, in their order.
+    pub fn follow(&mut self, row: &Map<String, Value>) {
+        self.steps = self.steps.then(row);
+    }
+
     /// Whether a reader of the file gets each row back in its own shape: no key had values that only JSON text holds,
-    /// and none is an object other than a media value, whose parts are asked for by dotted names.
+    /// and none is an object other than a media value, whose parts are asked for by dotted names. The client stops at
+    /// the first step that it does not want, so steps must not go down.
     pub fn reads_back(&self) -> bool {
-        self.fields.values().all(|field| match &field.shape {
-            Some(Shape::Group(members)) => members.contains_key("_type") && is_typed(members),
-            Some(shape) => *shape != Shape::Json,
-            None => true,
-        })
+        self.steps != Steps::Unordered
+            && self.fields.values().all(|field| match &field.shape {
+                Some(Shape::Group(members)) => members.contains_key("_type") && is_typed(members),
+                Some(shape) => *shape != Shape::Json,
+                None => true,
+            })
     }
 
     /// The keys that were seen, those of objects joined by dots.
@@ -146,7 +176,7 @@ fn list(fields: &BTreeMap<String, Field>, path: &mut String, keys: &mut Vec<Stri
 
 fn is_typed(members: &BTreeMap<String, Field>) -> bool {
     members.values().all(|field| match &field.shape {
-        Some(Shape::Group(inner)) => is_typed(inner),
+        Some(Shape::Group(inner)) => !inner.is_empty() && is_typed(inner),
         Some(shape) => *shape != Shape::Json,
         None => true,
     })

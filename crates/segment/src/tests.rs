@@ -103,6 +103,34 @@ fn a_file_that_reads_back_has_no_text_in_place_of_values() {
     assert!(!reads_back(json!({"a": [[1]]})));
     assert!(!reads_back(json!({"a": u64::MAX})));
     assert!(!reads_back(json!({"i": {"_type": "t", "inner": [{"x": 1}]}})));
+    assert!(!reads_back(json!({"i": {"_type": "t", "inner": {}}})));
+}
+
+#[test]
+fn a_file_reads_back_only_where_its_steps_go_up() {
+    let reads_back = |steps: &[Value]| {
+        let mut schema = Schema::default();
+        for step in steps {
+            schema.follow(&row(json!({"_step": step})));
+        }
+        schema.reads_back()
+    };
+    assert!(reads_back(&[json!(-1), json!(0), json!(0), json!(7)]));
+    assert!(!reads_back(&[json!(0), json!(2), json!(1)]));
+    assert!(!reads_back(&[json!(0), json!(null), json!(1)]), "a row without a step is not found by one");
+}
+
+#[test]
+fn lists_without_items_are_lists_in_the_file() {
+    let rows = [row(json!({"_step": 0, "always": [], "i": {"_type": "t", "boxes": []}}))];
+    let schema = schema(&rows);
+    assert!(schema.reads_back());
+    let (file, footer) = write(&rows);
+    let columns = Columns::parse(&file[footer..]).unwrap();
+    for path in [&["always", "list", "element"][..], &["i", "boxes", "list", "element"]] {
+        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+        assert!(columns.column(&path).is_some(), "{path:?}");
+    }
 }
 
 fn leaf() -> impl Strategy<Value = Value> {

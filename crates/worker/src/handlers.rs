@@ -69,12 +69,14 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
             }
             Ok(())
         }
-        JobKind::SettleHistory { run_id } => {
+        JobKind::SettleHistory { run_id } => loop {
             match history::settle(db, worker.blobs(), run_id, settings.settle_after).await? {
-                Merge::NotBefore(moment) => Err(JobError::NotBefore(moment)),
-                Merge::Merged(_) | Merge::Nothing => Ok(()),
+                Merge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
+                Merge::Nothing => return Ok(()),
+                Merge::Merged(_) if stop.is_cancelled() => return Err(JobError::Stopped),
+                Merge::Merged(_) => {}
             }
-        }
+        },
         JobKind::CrashStaleRuns => {
             let crashed = run::crash_stale(db, settings.crash_after, settings.preempt_grace).await?;
             if crashed > 0 {

@@ -36,6 +36,7 @@ pub(super) async fn check(app: &TestApp) {
         "history_stream",
         "history_chunk",
         "history_segment",
+        "history_span",
         "history_rollup",
         "alert",
     ] {

@@ -1,6 +1,7 @@
 use sea_orm::{ColumnTrait, Condition};
 
 use super::User;
+use crate::history::WriterId;
 use crate::id::{EntityId, UserId};
 
 /// Who is asking. Every lookup takes one and finds only what it may see.
@@ -16,6 +17,7 @@ pub struct Caller {
     pub admin: bool,
     uses_privileges: bool,
     speaks_for: Option<Identity>,
+    writer: Option<WriterId>,
 }
 
 /// A user, by what others know of them. Either part may be missing.
@@ -30,7 +32,15 @@ pub struct Identity {
 impl From<User> for Caller {
     fn from(user: User) -> Self {
         let User { id, entity_id, username, admin, full_name: _, email: _ } = user;
-        Self { user_id: id, entity_id, username, admin, uses_privileges: false, speaks_for: None }
+        Self {
+            user_id: id,
+            entity_id,
+            username,
+            admin,
+            uses_privileges: false,
+            speaks_for: None,
+            writer: None,
+        }
     }
 }
 
@@ -45,6 +55,17 @@ impl Caller {
     #[must_use]
     pub fn speaking_for(self, identity: Identity) -> Self {
         Self { speaks_for: Some(identity), ..self }
+    }
+
+    /// The same caller, as one of several writers of a run.
+    #[must_use]
+    pub fn writing_as(self, writer: WriterId) -> Self {
+        Self { writer: Some(writer), ..self }
+    }
+
+    /// Which of several writers of a run this is, in shared mode.
+    pub(crate) fn writer(&self) -> Option<&WriterId> {
+        self.writer.as_ref()
     }
 
     /// Whether this caller reaches the projects of all entities.

@@ -27,6 +27,7 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("history_chunk", "id"),
     ("history_rollup", "run_id, key, level, first_line"),
     ("history_segment", "id"),
+    ("history_span", "run_id, stream, writer, own_first"),
     ("history_stream", "run_id, stream"),
     ("run_value", "run_id, scope, path"),
     ("run_document", "run_id"),

@@ -12,6 +12,7 @@ pub(crate) mod entity;
 pub(crate) mod history_chunk;
 pub(crate) mod history_rollup;
 pub(crate) mod history_segment;
+pub(crate) mod history_span;
 pub(crate) mod history_stream;
 pub(crate) mod job;
 pub(crate) mod project;

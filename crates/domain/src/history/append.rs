@@ -1,6 +1,7 @@
 //! Storing a batch of appends inside one transaction.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, QueryFilter, Set};
@@ -8,6 +9,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Itera
 use super::chunk::Prepared;
 use super::keys::Keys;
 use super::overwrite::{self, MergedLines, Overwrite};
+use super::spans::{self, Place, Spans, WriterId};
 use super::{HistoryStream, Stream, chunk_rows, streams};
 use crate::db::{Source, WriteTx};
 use crate::entity::{history_chunk, history_stream, run as run_entity};
@@ -26,9 +28,11 @@ pub struct Append {
     pub run_id: RunId,
     /// `entity/project/run`, for messages.
     pub path: String,
-    /// Lines of its streams.
+    /// Which of its writers this is, in shared mode; each counts its lines for itself.
+    pub writer: Option<WriterId>,
+    /// Lines of its streams, at most one part of each.
     pub lines: Vec<Prepared>,
-    /// The whole summary, where it changed.
+    /// The whole summary, where it changed; in shared mode, what this writer has of it.
     pub summary: Option<Document>,
     /// Whether its machine is about to be taken away.
     pub preempting: bool,
@@ -49,8 +53,9 @@ pub struct Ending {
 pub(super) enum Taken {
     /// It was stored, or refused for an error that the client made.
     Answered(Result<Appended>),
-    /// It has lines anew that are in segments: these must be read first, and no transaction waits for that.
-    ReadFirst(Append),
+    /// It has lines anew that are in segments: these lines of the history must be read first, and no
+    /// transaction waits for that.
+    ReadFirst(Append, Vec<Range<i64>>),
 }
 
 /// What the writer is told.
@@ -128,56 +133,107 @@ impl<'a> Batch<'a> {
 
     /// Takes one append. An error that the client made changes nothing; any other spoils the batch.
     pub(super) async fn take(&mut self, append: Append) -> Result<Taken> {
-        if let Err(refused) = self.check(&append) {
+        let spans = match &append.writer {
+            Some(writer) => Spans::load(self.tx, append.run_id, writer, &append.lines).await?,
+            None => Spans::default(),
+        };
+        if let Err(refused) = self.check(&append, &spans) {
             return Ok(Taken::Answered(Err(refused)));
         }
-        if self.meets_segments(&append)? {
+        let places = self.places(&append, &spans)?;
+        if let Some(lines) = self.merged_lines(&append, &places)? {
             let known = match &append.merged {
-                Some(merged) => merged.is_still(self.tx, append.run_id).await?,
+                Some(merged) => merged.is_still(self.tx, append.run_id, &lines).await?,
                 None => false,
             };
             if !known {
-                return Ok(Taken::ReadFirst(append));
+                return Ok(Taken::ReadFirst(append, lines));
             }
         }
-        let merged = append.merged.unwrap_or_default();
-        for part in append.lines.into_iter().filter(|part| part.line_count > 0) {
-            self.write_lines(append.run_id, part, &merged).await?;
+        let Append { run_id, writer, lines, summary, preempting, ending, merged, .. } = append;
+        let merged = merged.unwrap_or_default();
+        let has_lines = lines.iter().any(|part| part.line_count > 0);
+        for (part, places) in lines.into_iter().zip(&places).filter(|(part, _)| part.line_count > 0) {
+            if let Some(writer) = &writer {
+                let (stream, have) = (part.stream, self.state(run_id, part.stream)?.row.line_count);
+                spans.remember(self.tx, run_id, writer, stream, places, have).await?;
+            }
+            for piece in spans::put(part, places)? {
+                self.write_lines(run_id, piece, &merged).await?;
+            }
         }
-        if let Some(summary) = append.summary {
-            self.summaries.insert(append.run_id, summary);
+        match summary {
+            Some(summary) if writer.is_some() => self.merge_summary(run_id, summary).await?,
+            Some(summary) => _ = self.summaries.insert(run_id, summary),
+            None => {}
         }
-        let stopped = self.mark_heard_of(append.run_id, append.preempting, append.ending).await?;
+        let stopped = match writer {
+            Some(_) if ending.is_none() && known(&self.runs, run_id)?.state.has_ended() => {
+                self.mark_late(run_id, has_lines).await?
+            }
+            _ => self.mark_heard_of(run_id, preempting, ending).await?,
+        };
         Ok(Taken::Answered(Ok(Appended { stopped })))
     }
 
-    fn meets_segments(&self, append: &Append) -> Result<bool> {
-        for part in append.lines.iter().filter(|part| part.line_count > 0) {
-            if part.offset < self.state(append.run_id, part.stream)?.row.merged_lines {
-                return Ok(true);
+    /// Where the lines of each part go.
+    fn places(&self, append: &Append, spans: &Spans) -> Result<Vec<Vec<Place>>> {
+        let place = |part: &Prepared| {
+            if append.writer.is_none() || part.line_count == 0 {
+                return Ok(vec![Place::as_numbered(part)]);
             }
-        }
-        Ok(false)
+            Ok(spans.places(part, self.state(append.run_id, part.stream)?.row.line_count))
+        };
+        append.lines.iter().map(place).collect()
     }
 
-    fn check(&self, append: &Append) -> Result<()> {
+    /// What to read of the history where some of the lines are in segments.
+    fn merged_lines(&self, append: &Append, places: &[Vec<Place>]) -> Result<Option<Vec<Range<i64>>>> {
+        let history = append.lines.iter().zip(places).find(|(part, _)| part.stream == Stream::History);
+        let Some((part, places)) = history.filter(|(part, _)| part.line_count > 0) else { return Ok(None) };
+        let merged = self.state(append.run_id, part.stream)?.row.merged_lines;
+        let lines: Vec<_> = places.iter().map(Place::lines).filter(|lines| lines.start < merged).collect();
+        Ok((!lines.is_empty()).then_some(lines))
+    }
+
+    fn check(&self, append: &Append, spans: &Spans) -> Result<()> {
         let run =
             self.runs.get(&append.run_id).ok_or_else(|| Error::not_found("run", append.path.clone()))?;
         if !run.lifecycle.is_reachable() {
             return Err(Error::RunDeleted { path: append.path.clone() });
         }
         for part in &append.lines {
+            // Who joins begins at zero, or at the count it was told when it began.
             let have = self.state(append.run_id, part.stream)?.row.line_count;
+            let have = spans.end(part.stream).unwrap_or(have);
             let allowed = if part.stream == Stream::Console { have + WIDEST_CONSOLE_GAP } else { have };
             if part.line_count > 0 && part.offset > allowed {
                 return Err(Error::invalid(
                     "OFFSET_GAP",
                     format!("files.{}.offset", part.stream.file_name()),
-                    format!("{} leaves a gap: the run has {have} lines", part.offset),
+                    format!("{} leaves a gap: there are {have} lines", part.offset),
                 ));
             }
         }
         Ok(())
+    }
+
+    /// In shared mode each writer sends what it knows of the summary: what only others know stays.
+    async fn merge_summary(&mut self, id: RunId, summary: Document) -> Result<()> {
+        let run = known(&self.runs, id)?;
+        if let Some(before) = self.summaries.remove(&id) {
+            run::set_summary(self.tx, run, before).await?;
+        }
+        run::merge_summary(self.tx, run, summary).await
+    }
+
+    /// One of several writers goes on after another ended the run. Its lines are kept, and the run stays as it ended:
+    /// nobody would end it once more. Returns whether the writer should stop.
+    async fn mark_late(&self, id: RunId, has_lines: bool) -> Result<bool> {
+        if has_lines {
+            job::enqueue(self.tx, &JobKind::SettleHistory { run_id: id }, self.tx.now()).await?;
+        }
+        Ok(known(&self.runs, id)?.stop_requested)
     }
 
     fn state(&self, run: RunId, stream: Stream) -> Result<&StreamState> {

@@ -2,7 +2,7 @@
 //!
 //! Lines arrive through [`Writer`], which gathers the appends of many runs into one transaction and answers each
 //! after the commit. They are stored as chunks that never overlap, so whoever writes a line again cuts it out of
-//! the chunk that held it. The worker merges chunks of the history into [`segment`]s; a line that is written again
+//! the chunk that held it. The worker merges chunks of the history into segments; a line that is written again
 //! after that is in a chunk and in a segment, and the chunk's is the newer one. [`Reader`] is the one place that knows.
 
 mod append;
@@ -16,6 +16,7 @@ mod reader;
 mod rewind;
 mod sample;
 mod segment;
+mod spans;
 mod step;
 mod streams;
 mod writer;
@@ -32,6 +33,8 @@ pub use self::reader::{LinePage, MOST_ROWS, Reader, SampleSpec, StepRange};
 pub use self::rewind::{inherit, rewind};
 pub use self::sample::RowBudget;
 pub use self::segment::{Merge, merge, settle};
+pub use self::spans::WriterId;
+pub(crate) use self::spans::has_lines_of;
 use self::streams::waits_for_merge;
 pub use self::streams::{get_streams, history_keys};
 pub use self::writer::Writer;

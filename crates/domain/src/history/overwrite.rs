@@ -1,6 +1,7 @@
 //! Writing lines that were written before.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use counterweight_storage::BlobStore;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -17,18 +18,23 @@ use crate::id::{RunId, SegmentId};
 #[derive(Clone, Debug, Default)]
 pub struct MergedLines {
     lines: HashMap<i64, String>,
+    ranges: Vec<Range<i64>>,
     segments: Vec<SegmentId>,
 }
 
 impl MergedLines {
-    /// Reads what the parts of an append would replace.
-    pub(super) async fn read(db: &Db, blobs: &BlobStore, run: RunId, parts: &[Prepared]) -> Result<Self> {
-        let mut merged = Self { lines: HashMap::new(), segments: segments(db, run).await? };
+    /// Reads what an append to the history would replace.
+    pub(super) async fn read(
+        db: &Db,
+        blobs: &BlobStore,
+        run: RunId,
+        ranges: Vec<Range<i64>>,
+    ) -> Result<Self> {
+        let mut merged = Self { lines: HashMap::new(), ranges, segments: segments(db, run).await? };
         let reader = Reader::new(db.clone(), blobs.clone());
-        for part in parts.iter().filter(|part| part.stream == Stream::History) {
-            let lines = part.offset..part.offset + part.line_count;
+        for lines in merged.ranges.clone() {
             reader
-                .for_each_line_of(run, part.stream, lines, |number, line| {
+                .for_each_line_of(run, Stream::History, lines, |number, line| {
                     merged.lines.insert(number, line.to_owned());
                 })
                 .await?;
@@ -36,9 +42,9 @@ impl MergedLines {
         Ok(merged)
     }
 
-    /// Whether the segments are those that were read.
-    pub(super) async fn is_still(&self, tx: &WriteTx, run: RunId) -> Result<bool> {
-        Ok(self.segments == segments(tx, run).await?)
+    /// Whether these are the lines that were read, and the segments.
+    pub(super) async fn is_still(&self, tx: &WriteTx, run: RunId, ranges: &[Range<i64>]) -> Result<bool> {
+        Ok(self.ranges == ranges && self.segments == segments(tx, run).await?)
     }
 }
 

@@ -13,7 +13,7 @@ use super::chunk::{self, Chunk};
 use super::keys::Keys;
 use super::reader::{Layout, Walk};
 use super::step::step_in_text;
-use super::{HistoryStream, Reader, Stream, chunk_rows};
+use super::{HistoryStream, Reader, Stream, chunk_rows, spans};
 use crate::blob;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::{history_chunk, history_rollup, history_segment, history_stream, run_document};
@@ -50,7 +50,9 @@ pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<
         let tx = db.begin_write().await?;
         let run = locked(&tx, id).await?;
         if cutoff.layout.is_same(&Layout::load(&tx, id, Stream::History).await?) {
-            cut(&tx, id, &cutoff).await?;
+            if cut(&tx, id, &cutoff).await? {
+                withdraw(&tx, id).await?;
+            }
             run::set_summary(&tx, &run, cutoff.summary).await?;
             let mut row = run.into_active_model();
             row.updated_at = Set(tx.now());
@@ -187,7 +189,8 @@ impl Recent {
 }
 
 /// Forgets the lines from the cutoff on. What is left of a segment stays where it is, and is built anew by a job.
-async fn cut(tx: &WriteTx, run: RunId, cutoff: &Cutoff) -> Result<()> {
+/// Answers whether something of a sealed segment is gone.
+async fn cut(tx: &WriteTx, run: RunId, cutoff: &Cutoff) -> Result<bool> {
     use history_segment::Column as Segment;
     let line = cutoff.line;
     let mut kept = Vec::new();
@@ -211,9 +214,9 @@ async fn cut(tx: &WriteTx, run: RunId, cutoff: &Cutoff) -> Result<()> {
         kept.into_iter().map(|chunk| chunk_rows::to_row(run, Stream::History, chunk)).collect(),
     )
     .await?;
-    let mut handed_out = false;
+    let mut was_sealed = false;
     for segment in cutoff.layout.segments.iter().filter(|segment| segment.end() > line) {
-        handed_out |= segment.sealed;
+        was_sealed |= segment.sealed;
         if segment.first_line >= line {
             history_rollup::Entity::delete_many()
                 .filter(history_rollup::Column::RunId.eq(run))
@@ -230,16 +233,24 @@ async fn cut(tx: &WriteTx, run: RunId, cutoff: &Cutoff) -> Result<()> {
                 .await?;
         }
     }
+    spans::cut(tx, run, Stream::History, line).await?;
     let stream = stream(tx, run).await?;
-    let (merged, rewritten) = (stream.merged_lines, stream.rewritten);
+    let merged = stream.merged_lines;
     let mut row = stream.into_active_model();
     row.line_count = Set(first_line);
     row.last_step = Set(cutoff.last_step);
     row.keys = Set(serde_json::to_string(&cutoff.keys).map_err(Error::internal)?);
     row.merged_lines = Set(if merged > line { line } else { merged });
-    row.rewritten = Set(rewritten || handed_out);
     row.update(tx.connection()).await?;
     job::enqueue(tx, &JobKind::MergeHistory { run_id: run }, tx.now()).await?;
+    Ok(was_sealed)
+}
+
+/// Files of the run may have been handed out that are no longer true, and the client keeps them.
+async fn withdraw(tx: &WriteTx, run: RunId) -> Result<()> {
+    let mut row = stream(tx, run).await?.into_active_model();
+    row.rewritten = Set(true);
+    row.update(tx.connection()).await?;
     Ok(())
 }
 

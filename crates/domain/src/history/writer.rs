@@ -94,11 +94,11 @@ enum Failed {
 /// Answers an append, after what it has to know of segments was read for it.
 async fn settle(db: &Db, blobs: &BlobStore, request: Request, mut taken: Taken) {
     for _ in 0..MOST_READS {
-        let mut append = match taken {
+        let (mut append, lines) = match taken {
             Taken::Answered(answer) => return deliver(request.answer, answer),
-            Taken::ReadFirst(append) => append,
+            Taken::ReadFirst(append, lines) => (append, lines),
         };
-        append.merged = match MergedLines::read(db, blobs, append.run_id, &append.lines).await {
+        append.merged = match MergedLines::read(db, blobs, append.run_id, lines).await {
             Ok(merged) => Some(merged),
             Err(error) => return refuse(vec![request], &error),
         };

@@ -1,6 +1,6 @@
 //! Config, summary and system metrics: kept byte for byte, and indexed by value for filters and orders.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
@@ -71,6 +71,27 @@ pub(super) async fn set_config(tx: &WriteTx, run: &Run, mut config: Document) ->
 /// Replaces the summary.
 pub(crate) async fn set_summary(tx: &WriteTx, run: &Run, summary: Document) -> Result<()> {
     set(tx, run, run_document::Column::Summary, ValueScope::Summary, summary).await
+}
+
+/// Adds to the summary.
+pub(crate) async fn merge_summary(tx: &WriteTx, run: &Run, more: Document) -> Result<()> {
+    let before = run_document::Entity::find_by_id(run.id).one(tx.connection()).await?;
+    let before = before.and_then(|document| document.summary).unwrap_or_default();
+    set_summary(tx, run, Document::summary(merge(&before, &more.text))?).await
+}
+
+/// Adds to the config.
+pub(super) async fn merge_config(tx: &WriteTx, run: &Run, more: Document) -> Result<()> {
+    let before = run_document::Entity::find_by_id(run.id).one(tx.connection()).await?;
+    let before = before.and_then(|document| document.config).unwrap_or_default();
+    set_config(tx, run, Document::config(merge(&before, &more.text))?).await
+}
+
+/// What is in either object; where both have a key, as `more` has it.
+fn merge(before: &str, more: &str) -> String {
+    let mut members: BTreeMap<_, _> = json::members(before).into_iter().collect();
+    members.extend(json::members(more));
+    json::object(members)
 }
 
 /// Keeps the latest line of system metrics.

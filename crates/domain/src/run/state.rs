@@ -49,6 +49,11 @@ impl RunState {
         matches!(self, Self::Pending | Self::Running | Self::Preempting)
     }
 
+    /// Whether a writer said that it is the end.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Killed)
+    }
+
     /// How a run ends whose writer sent its last request.
     pub fn ended(exit_code: i32, stop_requested: bool) -> Self {
         match (exit_code, stop_requested) {

@@ -76,7 +76,7 @@ pub async fn upsert(tx: &WriteTx, caller: &Caller, upsert: Upsert) -> Result<Ups
     if !found.lifecycle.is_reachable() {
         return Err(Error::RunDeleted { path: super::path_of(tx, &found).await? });
     }
-    let run = apply(tx, found, upsert, inserted).await?;
+    let run = apply(tx, caller, found, upsert, inserted).await?;
     Ok(Upserted { run, inserted })
 }
 
@@ -123,7 +123,7 @@ async fn insert(tx: &WriteTx, caller: &Caller, project: &Project, name: &str) ->
     Ok(rows == 1)
 }
 
-async fn apply(tx: &WriteTx, before: Run, upsert: Upsert, inserted: bool) -> Result<Run> {
+async fn apply(tx: &WriteTx, caller: &Caller, before: Run, upsert: Upsert, inserted: bool) -> Result<Run> {
     let by_writer = upsert.name.as_ref().is_some_and(|name| !name.is_empty());
     let mut row = before.clone().into_active_model();
     if let Some(text) = upsert.display_name {
@@ -150,7 +150,7 @@ async fn apply(tx: &WriteTx, before: Run, upsert: Upsert, inserted: bool) -> Res
     }
     match upsert.state {
         Some(state) => row.state = Set(state),
-        None if by_writer && !inserted && before.state != RunState::Running => {
+        None if by_writer && !inserted && revives(tx, caller, &before).await? => {
             row.state = Set(RunState::Running);
             row.stop_requested = Set(false);
             row.exit_code = Set(None);
@@ -164,12 +164,23 @@ async fn apply(tx: &WriteTx, before: Run, upsert: Upsert, inserted: bool) -> Res
     row.updated_at = Set(tx.now());
     let run = row.update(tx.connection()).await?;
     if let Some(config) = upsert.config {
-        documents::set_config(tx, &run, config).await?;
+        match caller.writer() {
+            Some(_) => documents::merge_config(tx, &run, config).await?,
+            None => documents::set_config(tx, &run, config).await?,
+        }
     }
     if let Some(summary) = upsert.summary {
         documents::set_summary(tx, &run, summary).await?;
     }
     Ok(run)
+}
+
+/// Whether the run goes on. In shared mode, not by what a writer says after another of them ended it.
+async fn revives(tx: &WriteTx, caller: &Caller, run: &Run) -> Result<bool> {
+    match caller.writer() {
+        Some(writer) if run.state.has_ended() => Ok(!history::has_lines_of(tx, run.id, writer).await?),
+        _ => Ok(run.state != RunState::Running),
+    }
 }
 
 /// Column texts are short words or notes; a document that lands here by mistake is refused.

@@ -1,5 +1,6 @@
 use axum::http::HeaderMap;
 use counterweight_domain::account::{Caller, Identity};
+use counterweight_domain::history::WriterId;
 
 /// Sent by `wandb.Api()` with every request, whoever signs in.
 const USE_ADMIN_PRIVILEGES: &str = "use-admin-privileges";
@@ -8,15 +9,23 @@ const USE_ADMIN_PRIVILEGES: &str = "use-admin-privileges";
 const USERNAME: &str = "x-wandb-username";
 const EMAIL: &str = "x-wandb-user-email";
 
+/// Sent in shared mode: which of a run's writers speaks.
+const WRITER: &str = "x-wandb-client-id";
+
 /// No name or address is longer.
 const LONGEST: usize = 512;
 
 /// The caller with what the request asks for beyond their own: the rights of an administrator, and to act in another
-/// user's name. Who is none has neither, and is not refused, since the client asks for both without knowing.
+/// user's name. Who is none has neither, and is not refused, since the client asks for both without knowing. And which
+/// of a run's writers it is.
 pub(super) fn claim(caller: Caller, headers: &HeaderMap) -> Caller {
     let caller = match text(headers, USE_ADMIN_PRIVILEGES) {
         Some(wanted) if wanted.eq_ignore_ascii_case("true") => caller.with_privileges(),
         _ => caller,
+    };
+    let caller = match text(headers, WRITER).and_then(|name| WriterId::parse(name).ok()) {
+        Some(writer) => caller.writing_as(writer),
+        None => caller,
     };
     let [username, email] = [USERNAME, EMAIL].map(|name| text(headers, name).map(str::to_owned));
     if username.is_none() && email.is_none() {

@@ -5,8 +5,8 @@ use std::fmt;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use counterweight_domain::history::{Append, Ending, Lines, Prepared, Stream};
+use axum::http::{HeaderMap, StatusCode};
+use counterweight_domain::history::{Append, Ending, Lines, Prepared, Stream, WriterId};
 use counterweight_domain::id::RunId;
 use counterweight_domain::run::Document;
 use counterweight_domain::{Error, Result};
@@ -25,6 +25,8 @@ const LARGE: usize = 256 * 1024;
 /// Of one stream in one request. The client sends 10 MiB at once, and its shortest lines have some thirty bytes.
 const MOST_LINES: usize = 500_000;
 const SUMMARY: &str = "wandb-summary.json";
+/// Sent in shared mode, by each of a run's writers its own.
+const WRITER: &str = "x-wandb-async-client-id";
 
 #[derive(Debug, Deserialize)]
 struct FileStream {
@@ -80,12 +82,12 @@ pub async fn file_stream(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let (parts, body) = request.into_parts();
-    refuse_shared_mode(&parts.headers)?;
+    let writer = writer(&parts.headers)?;
     let body = state.body_memory.read(&parts.headers, body, body::FILE_STREAM_LIMIT).await?;
     let run_id = state.run_paths.find(&caller, &entity, &project, &name).await?;
     let path = format!("{entity}/{project}/{name}");
     let large = body.len() >= LARGE;
-    let prepare = move || body.prepare(|bytes| read(bytes, run_id, path));
+    let prepare = move || body.prepare(|bytes| read(bytes, run_id, path, writer));
     let append = if large {
         tokio::task::spawn_blocking(prepare).await.map_err(Error::internal)??
     } else {
@@ -99,7 +101,7 @@ pub async fn file_stream(
     Ok(Json(answer))
 }
 
-fn read(bytes: &[u8], run_id: RunId, path: String) -> Result<Append, Problem> {
+fn read(bytes: &[u8], run_id: RunId, path: String, writer: Option<WriterId>) -> Result<Append, Problem> {
     let invalid = |reason: &str| {
         let message = format!("the body is not a file stream: {reason}");
         Problem::new(StatusCode::BAD_REQUEST, "BODY_INVALID", message)
@@ -127,6 +129,7 @@ fn read(bytes: &[u8], run_id: RunId, path: String) -> Result<Append, Problem> {
     Ok(Append {
         run_id,
         path,
+        writer,
         lines,
         summary,
         preempting: body.preempting == Some(true),
@@ -135,14 +138,10 @@ fn read(bytes: &[u8], run_id: RunId, path: String) -> Result<Append, Problem> {
     })
 }
 
-/// In shared mode each of a run's writers counts its lines from its own zero; taken for one writer's, they would
-/// overwrite each other.
-fn refuse_shared_mode(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get("x-wandb-async-client-id").is_none_or(HeaderValue::is_empty) {
-        return Ok(());
-    }
-    let message = "several writers of one run (mode=\"shared\") are not supported yet";
-    Err(Problem::new(StatusCode::BAD_REQUEST, "SHARED_MODE_UNSUPPORTED", message))
+fn writer(headers: &HeaderMap) -> Result<Option<WriterId>> {
+    let name = headers.get(WRITER).filter(|name| !name.is_empty());
+    // What is not ASCII is no name of a writer either.
+    name.map(|name| WriterId::parse(name.to_str().unwrap_or_default())).transpose()
 }
 
 fn stream_of(name: &str) -> Result<Stream> {
@@ -157,7 +156,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Append, (u16, &'static str)> {
-        read(text.as_bytes(), RunId(1), "e/p/r".into())
+        read(text.as_bytes(), RunId(1), "e/p/r".into(), None)
             .map_err(|problem| (problem.status().as_u16(), problem.code()))
     }
 
@@ -203,6 +202,6 @@ mod tests {
         let mut invalid_utf8 = br#"{"files":{"output.log":{"offset":0,"content":["x"]}}}"#.to_vec();
         let x = invalid_utf8.iter().rposition(|byte| *byte == b'x').unwrap();
         invalid_utf8[x] = 0xff;
-        assert_eq!(read(&invalid_utf8, RunId(1), String::new()).unwrap_err().code(), "BODY_INVALID");
+        assert_eq!(read(&invalid_utf8, RunId(1), String::new(), None).unwrap_err().code(), "BODY_INVALID");
     }
 }

@@ -17,7 +17,7 @@ use crate::history::segment::{Block, Segment};
 /// Chunks fetched by one statement.
 const CHUNKS_AT_ONCE: usize = 16;
 /// Bytes of a segment fetched by one request.
-const BYTES_AT_ONCE: u64 = 4 * 1024 * 1024;
+const BYTES_AT_ONCE: u64 = 1024 * 1024;
 /// How often what was to be read may be merged away before it was.
 const MOST_RELOADS: usize = 16;
 

@@ -31,6 +31,17 @@ impl StepRange {
         self.min.is_none() && self.max.is_none()
     }
 
+    /// Whether so many samples of this range mean every row of it: a scan asks for as many as there are steps, also
+    /// where several rows have the same one.
+    fn is_scanned_by(self, samples: usize) -> bool {
+        let steps = self.min.zip(self.max).map(|(min, max)| max.saturating_sub(min));
+        steps.is_some_and(|steps| usize::try_from(steps).is_ok_and(|steps| steps <= samples))
+    }
+
+    fn most_rows(self, samples: usize) -> usize {
+        if self.is_scanned_by(samples) { MOST_ROWS } else { samples.min(MOST_ROWS) }
+    }
+
     pub(super) fn contains(self, step: i64) -> bool {
         self.min.is_none_or(|min| step >= min) && self.max.is_none_or(|max| step < max)
     }
@@ -57,7 +68,7 @@ impl Reader {
         samples: usize,
         budget: &RowBudget,
     ) -> Result<Vec<String>> {
-        let mut chosen = Decimator::new(samples.min(MOST_ROWS), budget);
+        let mut chosen = Decimator::new(steps.most_rows(samples), budget);
         let walk = Walk { run, stream, lines: 0..i64::MAX, steps, keys: None };
         self.for_each_line(walk, |_, line| {
             if steps.is_everything() || step_in_text(line).is_some_and(|step| steps.contains(step)) {
@@ -71,10 +82,12 @@ impl Reader {
 
     /// Rows that have all the wanted keys, cut down to these. Non-finite numbers are quoted.
     pub async fn sampled(&self, run: RunId, spec: &SampleSpec, budget: &RowBudget) -> Result<Vec<Value>> {
-        let mut rows = if let Some(rows) = self.chart(run, spec, budget).await? {
+        let chart =
+            if spec.range.is_scanned_by(spec.samples) { None } else { self.chart(run, spec, budget).await? };
+        let mut rows = if let Some(rows) = chart {
             rows
         } else {
-            let mut chosen = Decimator::new(spec.samples.min(MOST_ROWS), budget);
+            let mut chosen = Decimator::new(spec.range.most_rows(spec.samples), budget);
             self.for_each_cut(run, 0..i64::MAX, spec, |cut| chosen.push(cut.values)).await?;
             chosen.finish()
         };

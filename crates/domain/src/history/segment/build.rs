@@ -9,7 +9,7 @@ use counterweight_segment::{ColumnsWriter, Located, Point, RollupBuilder, Schema
 use counterweight_storage::{BlobStore, LARGEST_OBJECT, ObjectKey, PutLimit, Stored};
 use futures_util::stream;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::block::Block;
 use crate::blob;
@@ -22,6 +22,8 @@ use crate::history::{Stream, is_countable};
 use crate::id::{BlobId, RunId};
 use crate::json;
 
+/// A builder keeps a thread and a core busy for as long as it lasts, and others need threads to store what it makes.
+static BUILDERS: Semaphore = Semaphore::const_new(2);
 /// Batches of lines that wait for the builder, and pieces of objects that wait for the store.
 const WAITING: usize = 2;
 /// Pieces of an object are sent to the store at this size.
@@ -62,16 +64,18 @@ pub(super) async fn build(
     lines: Range<i64>,
     schema: Schema,
 ) -> Result<Built> {
+    let _turn = BUILDERS.acquire().await.map_err(Error::internal)?;
     let tx = db.begin_write().await?;
     let (rows_blob, rows_key) = blob::begin(&tx).await?;
     let (columns_blob, columns_key) = blob::begin(&tx).await?;
     tx.commit().await?;
-    let finest_level = finest_level((lines.end - lines.start).unsigned_abs());
+    let numbers = numeric_keys(&schema);
+    let finest_level = finest_level((lines.end - lines.start).unsigned_abs(), numbers.len());
     let (batches, receiver) = mpsc::channel(WAITING);
     let (row_pieces, rows_body) = mpsc::channel(WAITING);
     let (column_pieces, columns_body) = mpsc::channel(WAITING);
     let builder = tokio::task::spawn_blocking(move || {
-        encode(schema, finest_level, Sink::new(row_pieces), Sink::new(column_pieces), receiver)
+        encode(schema, &numbers, finest_level, Sink::new(row_pieces), Sink::new(column_pieces), receiver)
     });
     let feeding = async {
         let reader = Reader::new(db.clone(), blobs.clone());
@@ -184,7 +188,8 @@ struct Finished {
 
 /// Turns lines into the bytes of both objects. CPU-bound.
 fn encode(
-    schema: Schema,
+    mut schema: Schema,
+    numbers: &HashSet<String>,
     finest_level: u8,
     rows: Sink,
     columns: Sink,
@@ -193,7 +198,6 @@ fn encode(
     let mut columns = ColumnsWriter::new(&schema, columns)?;
     let mut rows = Rows { sink: rows, blocks: Vec::new(), lines: Vec::new(), steps: Vec::new(), bytes: 0 };
     let mut rollups = RollupBuilder::new(finest_level);
-    let numbers = numeric_keys(&schema);
     let mut lines: Option<Range<i64>> = None;
     while let Some(batch) = batches.blocking_recv() {
         for (number, line) in batch.lines() {
@@ -201,7 +205,8 @@ fn encode(
             let row = row.as_object().ok_or_else(|| Error::internal("a stored row is not an object"))?;
             let step = step_of(row);
             columns.push(row)?;
-            roll_up(&mut rollups, &numbers, number, step, row);
+            schema.follow(row);
+            roll_up(&mut rollups, numbers, number, step, row);
             lines = Some(lines.map_or(number, |lines| lines.start)..number + 1);
             rows.push(number, line.to_owned(), step)?;
         }

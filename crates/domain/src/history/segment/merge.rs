@@ -31,6 +31,7 @@ const LARGE_LINES: i64 = 262_144;
 const SMALL_SEGMENTS: usize = 32;
 /// Rows that one statement inserts or removes.
 const BATCH: usize = 200;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,21 +265,28 @@ async fn insert(tx: &WriteTx, run: RunId, built: Built, sealed: bool) -> Result<
         schema: Set(serde_json::to_string(&built.schema).map_err(Error::internal)?),
     };
     history_segment::Entity::insert(row).exec_without_returning(tx.connection()).await?;
-    let rollups: Vec<_> = built
-        .rollups
-        .into_iter()
-        .map(|(key, level, body)| history_rollup::ActiveModel {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for (key, level, body) in built.rollups {
+        bytes += body.len();
+        batch.push(history_rollup::ActiveModel {
             run_id: Set(run),
             key: Set(key),
             level: Set(i32::from(level)),
             first_line: Set(built.first_line),
             body: Set(body),
-        })
-        .collect();
-    for batch in rollups.chunks(BATCH) {
-        history_rollup::Entity::insert_many(batch.iter().cloned())
-            .exec_without_returning(tx.connection())
-            .await?;
+        });
+        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            insert_rollups(tx, std::mem::take(&mut batch)).await?;
+            bytes = 0;
+        }
+    }
+    insert_rollups(tx, batch).await
+}
+
+async fn insert_rollups(tx: &WriteTx, rows: Vec<history_rollup::ActiveModel>) -> Result<()> {
+    if !rows.is_empty() {
+        history_rollup::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ impl Segment {
         self.first_line + self.line_count
     }
 
-    /// Whether its objects hold lines that were cut off: [`rewind`](crate::history::rewind) leaves such.
+    /// Whether its objects hold lines that were cut off: a rewind leaves such.
     pub(super) fn is_cut(&self) -> bool {
         self.blocks.last().is_some_and(|block| block.end() > self.end())
     }
