@@ -12,6 +12,7 @@ mod m20261122_000004_run_changes;
 mod m20261122_000005_listing_indexes;
 mod m20261122_000006_history_segments;
 mod m20261122_000007_writers;
+mod table;
 
 /// Runs the migrations in order.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, text, text_null};
 
+use crate::table::{index, key, new_table, reference};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -18,26 +20,6 @@ impl MigrationTrait for Migration {
         project_deletions(manager).await?;
         bulk_tasks(manager).await
     }
-}
-
-fn new_table(name: &str) -> TableCreateStatement {
-    Table::create().table(Alias::new(name)).to_owned()
-}
-
-fn reference(column: &str, table: &str) -> ForeignKeyCreateStatement {
-    ForeignKey::create().from_col(Alias::new(column)).to(Alias::new(table), Alias::new("id")).to_owned()
-}
-
-fn key(columns: &[&str]) -> IndexCreateStatement {
-    let mut key = Index::create();
-    for column in columns {
-        key.col(Alias::new(*column));
-    }
-    key
-}
-
-fn index(name: &str, table: &str, columns: &[&str]) -> IndexCreateStatement {
-    key(columns).name(name).table(Alias::new(table)).take()
 }
 
 async fn project_states(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

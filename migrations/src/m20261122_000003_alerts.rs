@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, text};
 
+use crate::table::{id, index, new_table, reference};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -13,23 +15,16 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let mut id = ColumnDef::new(Alias::new("id"));
-        id.big_integer().not_null().auto_increment().primary_key();
-        let mut run = ForeignKey::create()
-            .from_col(Alias::new("run_id"))
-            .to(Alias::new("run"), Alias::new("id"))
-            .to_owned();
         manager
             .create_table(
-                Table::create()
-                    .table(Alias::new("alert"))
-                    .col(id)
+                new_table("alert")
+                    .col(id("id"))
                     .col(big_integer("run_id"))
                     .col(text("title"))
                     .col(text("text"))
                     .col(text("severity"))
                     .col(big_integer("created_at"))
-                    .foreign_key(&mut run)
+                    .foreign_key(&mut reference("run_id", "run"))
                     .take(),
             )
             .await?;
@@ -40,13 +35,4 @@ impl MigrationTrait for Migration {
         // The user whom a service names by their email.
         manager.create_index(index("ux_user_email", "user", &["email"]).unique().take()).await
     }
-}
-
-fn index(name: &str, table: &str, columns: &[&str]) -> IndexCreateStatement {
-    let mut index = Index::create();
-    index.name(name).table(Alias::new(table));
-    for column in columns {
-        index.col(Alias::new(*column));
-    }
-    index
 }

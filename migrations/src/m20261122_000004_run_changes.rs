@@ -8,6 +8,8 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::big_integer;
 use sea_orm_migration::sea_orm::DbBackend;
 
+use crate::table::{id, index, new_table};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -18,35 +20,25 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let mut number = ColumnDef::new(Alias::new("number"));
-        number.big_integer().not_null().auto_increment().primary_key();
-        let table = Table::create()
-            .table(Alias::new("run_change"))
-            .col(number)
+        let table = new_table("run_change")
+            .col(id("number"))
             .col(big_integer("project_id"))
             .col(big_integer("run_id"))
             .take();
         manager.create_table(table).await?;
         // The one row of a run, when it changes again. A run that was moved has one in each of its projects.
-        let one = index("ux_run_change_run_id", &["run_id", "project_id"]).unique().take();
+        let one = index("ux_run_change_run_id", "run_change", &["run_id", "project_id"]).unique().take();
         manager.create_index(one).await?;
         // What changed in a project after a number, in order.
-        manager.create_index(index("ix_run_change_number", &["project_id", "number", "run_id"])).await?;
+        manager
+            .create_index(index("ix_run_change_number", "run_change", &["project_id", "number", "run_id"]))
+            .await?;
         let sql = match manager.get_connection().get_database_backend() {
             DbBackend::Postgres => POSTGRES,
             _ => SQLITE,
         };
         manager.get_connection().execute_unprepared(sql).await.map(drop)
     }
-}
-
-fn index(name: &str, columns: &[&str]) -> IndexCreateStatement {
-    let mut index = Index::create();
-    index.name(name).table(Alias::new("run_change"));
-    for column in columns {
-        index.col(Alias::new(*column));
-    }
-    index
 }
 
 /// A heartbeat changes none of these columns, nor do lines of history. A purge is no change: the run was gone before.

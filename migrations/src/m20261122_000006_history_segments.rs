@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, binary, boolean, integer, text};
 
+use crate::table::{id, index, key, new_table, reference};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -19,14 +21,6 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn column(name: &str) -> Alias {
-    Alias::new(name)
-}
-
-fn reference(from: &str, table: &str) -> ForeignKeyCreateStatement {
-    ForeignKey::create().from_col(column(from)).to(Alias::new(table), column("id")).to_owned()
-}
-
 async fn streams(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for definition in [
         big_integer("merged_lines").default(0).take(),
@@ -41,13 +35,10 @@ async fn streams(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn segments(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let mut id = ColumnDef::new(column("id"));
-    id.big_integer().not_null().auto_increment().primary_key();
     manager
         .create_table(
-            Table::create()
-                .table(Alias::new("history_segment"))
-                .col(id)
+            new_table("history_segment")
+                .col(id("id"))
                 .col(big_integer("run_id"))
                 .col(big_integer("first_line"))
                 .col(big_integer("line_count"))
@@ -66,55 +57,36 @@ async fn segments(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    for (name, columns, unique) in [
-        // Reading goes by line; segments of a run never overlap.
-        ("ux_history_segment_first_line", &["run_id", "first_line"][..], true),
-        // Whether a blob is referred to.
-        ("ix_history_segment_rows_blob_id", &["rows_blob_id"], false),
-        ("ix_history_segment_columns_blob_id", &["columns_blob_id"], false),
+    // Reading goes by line; segments of a run never overlap.
+    let by_line = index("ux_history_segment_first_line", "history_segment", &["run_id", "first_line"]);
+    manager.create_index(by_line.to_owned().unique().take()).await?;
+    // Whether a blob is referred to.
+    for (name, column) in [
+        ("ix_history_segment_rows_blob_id", "rows_blob_id"),
+        ("ix_history_segment_columns_blob_id", "columns_blob_id"),
     ] {
-        let mut index = Index::create();
-        index.name(name).table(Alias::new("history_segment"));
-        for name in columns {
-            index.col(column(name));
-        }
-        if unique {
-            index.unique();
-        }
-        manager.create_index(index).await?;
+        manager.create_index(index(name, "history_segment", &[column])).await?;
     }
     Ok(())
 }
 
 async fn rollups(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     // The primary key is the order in which a chart reads: one key of one run at one level, by line.
-    let mut primary_key = Index::create();
-    for name in ["run_id", "key", "level", "first_line"] {
-        primary_key.col(column(name));
-    }
     manager
         .create_table(
-            Table::create()
-                .table(Alias::new("history_rollup"))
+            new_table("history_rollup")
                 .col(big_integer("run_id"))
                 .col(text("key"))
                 .col(integer("level"))
                 .col(big_integer("first_line"))
                 .col(binary("body"))
-                .primary_key(&mut primary_key)
+                .primary_key(&mut key(&["run_id", "key", "level", "first_line"]))
                 .foreign_key(&mut reference("run_id", "run"))
                 .take(),
         )
         .await?;
     // Those of a segment that is replaced.
     manager
-        .create_index(
-            Index::create()
-                .name("ix_history_rollup_first_line")
-                .table(Alias::new("history_rollup"))
-                .col(column("run_id"))
-                .col(column("first_line"))
-                .take(),
-        )
+        .create_index(index("ix_history_rollup_first_line", "history_rollup", &["run_id", "first_line"]))
         .await
 }

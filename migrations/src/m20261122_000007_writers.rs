@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, integer, text};
 
+use crate::table::{key, new_table, reference};
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -14,24 +16,17 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // The primary key is how a writer's lines are looked up: from a line of its own on.
-        let mut primary_key = Index::create();
-        for name in ["run_id", "stream", "writer", "own_first"] {
-            primary_key.col(Alias::new(name));
-        }
-        let mut run = ForeignKey::create();
-        run.from_col(Alias::new("run_id")).to(Alias::new("run"), Alias::new("id"));
         manager
             .create_table(
-                Table::create()
-                    .table(Alias::new("history_span"))
+                new_table("history_span")
                     .col(big_integer("run_id"))
                     .col(integer("stream"))
                     .col(text("writer"))
                     .col(big_integer("own_first"))
                     .col(big_integer("line_count"))
                     .col(big_integer("first_line"))
-                    .primary_key(&mut primary_key)
-                    .foreign_key(&mut run)
+                    .primary_key(&mut key(&["run_id", "stream", "writer", "own_first"]))
+                    .foreign_key(&mut reference("run_id", "run"))
                     .take(),
             )
             .await

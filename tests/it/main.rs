@@ -34,4 +34,5 @@ mod signed_urls;
 mod slice;
 mod statements;
 mod support;
+mod upgrade;
 mod upload_faults;

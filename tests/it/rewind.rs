@@ -152,6 +152,17 @@ backend_test!(a_fork_keeps_its_bytes_when_its_parent_goes, |app| {
     assert_eq!(fork.history().await, rows(0..40));
 });
 
+backend_test!(a_fork_goes_on_when_its_parent_is_gone, |app| {
+    let parent = app.ada.run("demo", "parent").await;
+    log(&parent, &rows(0..100)).await;
+    let made = fork(&app.ada, "fork", "parent", 30).await;
+    parent.delete().await;
+    // The client sends its whole config again whenever that changes.
+    let again = fork(&app.ada, "fork", "parent", 30).await;
+    assert_eq!(again.id, made.id);
+    assert_eq!(again.history().await, rows(0..31));
+});
+
 backend_test!(a_fork_of_nothing_is_refused_and_not_made, |app| {
     app.ada.run("demo", "other").await;
     let own = json!({"branch_point": {"run_id": "nobody", "step": 3}});

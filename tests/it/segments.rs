@@ -304,3 +304,26 @@ backend_test!(a_merge_of_a_run_that_is_gone_does_nothing, |app| {
     let merged = history::merge(&app.db, &app.blobs, RunId(4711)).await.unwrap();
     assert_eq!(merged, Merge::Nothing);
 });
+
+backend_test!(lines_written_many_times_over_are_merged_once, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.log(HISTORY, 0, &rows(0..2)).await;
+    for number in 0..600 {
+        run.log(HISTORY, 1, &[json!({"_step": 1, "number": number}).to_string()]).await;
+    }
+    app.run_jobs().await;
+    assert_eq!(run.history().await[1], r#"{"_step":1,"number":599}"#);
+    assert_eq!(app.number("SELECT COUNT(*) FROM history_chunk").await, 0);
+    assert_eq!(app.number("SELECT live_chunks + live_bytes FROM history_stream WHERE stream = 1").await, 0);
+});
+
+backend_test!(a_run_that_comes_back_from_the_trash_settles_too, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.log(HISTORY, 0, &rows(0..50)).await;
+    run.complete(0).await;
+    run.delete().await;
+    app.wait(SETTLE_AFTER).await;
+    run.change("restoreRun").await;
+    app.run_jobs().await;
+    assert_eq!(parquet(&run).await.0.len(), 1);
+});

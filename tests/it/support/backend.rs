@@ -51,6 +51,27 @@ impl TestDatabase {
         }
     }
 
+    /// Without a table.
+    pub(crate) async fn create_empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", folder.path().join("test.db").display());
+                let direct = connect(&format!("{}?mode=rwc", url.replacen("sqlite:", "sqlite://", 1))).await;
+                Self { backend, url, direct, folder: Some(folder) }
+            }
+            Backend::Postgres => {
+                let server = postgres_url();
+                let name = format!("t_{}", Env::system().uuid().simple());
+                let admin = connect(&server).await;
+                execute(&admin, &format!("CREATE DATABASE {name}")).await;
+                admin.close().await.unwrap();
+                let url = database_url(&server, &name);
+                Self { backend, direct: connect(&url).await, url, folder: None }
+            }
+        }
+    }
+
     /// Opens it as the product does, with another clock and random source.
     pub(crate) async fn open(&self, connections: u32, env: Env) -> Db {
         Db::connect(&self.url, connections, env).await.unwrap()

@@ -9,7 +9,7 @@ mod run;
 pub(crate) use self::app::{
     ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, TRASH, TestApp, URL_LIFETIME,
 };
-pub(crate) use self::backend::Backend;
+pub(crate) use self::backend::{Backend, TestDatabase};
 pub(crate) use self::client::{Answer, Client, Refusal, path_of};
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};
 

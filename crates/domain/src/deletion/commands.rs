@@ -71,6 +71,8 @@ pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
             row.update(tx.connection()).await?;
         }
     }
+    // It may have ended long ago; what ends in the trash does not settle.
+    job::enqueue(tx, &JobKind::SettleHistory { run_id: id }, tx.now()).await?;
     revive(tx, &found).await
 }
 

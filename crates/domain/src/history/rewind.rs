@@ -66,6 +66,9 @@ pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<
 
 /// Gives a new run the history and the summary that another had at `step`. Of no effect once it has lines of its own.
 pub async fn inherit(db: &Db, blobs: &BlobStore, id: RunId, parent: RunId, step: i64) -> Result<()> {
+    if stream(db, id).await?.line_count > 0 {
+        return Ok(());
+    }
     for _ in 0..MOST_READS {
         let cutoff = Cutoff::find(db, blobs, parent, step).await?;
         let tx = db.begin_write().await?;

@@ -7,7 +7,7 @@ use counterweight_domain::id::RunId;
 use counterweight_domain::run::{self, Document, RunState, Tags, Upsert};
 
 use super::rewind::BranchPoint;
-use crate::context::ContextExt as _;
+use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::object::Run;
 use crate::scalars::JsonString;
@@ -168,6 +168,19 @@ impl UpsertBucketInput {
     }
 }
 
+/// The run that a fork begins with. A fork that is there already does without: its parent may be gone since.
+async fn parent(request: &RequestContext, fork: &Upsert, parent: &str) -> domain::Result<Option<run::Run>> {
+    let Some(name) = &fork.name else { return Ok(None) };
+    let find = async |name: &str| {
+        let (entity, project) = (fork.entity.as_deref(), fork.project.as_deref());
+        run::find_by_path(&request.db, &request.caller, entity, project, name).await
+    };
+    match find(parent).await? {
+        None if find(name).await?.is_none() => Err(domain::Error::not_found("run", parent)),
+        found => Ok(found),
+    }
+}
+
 #[Object]
 impl RunMutation {
     /// Creates a run, or updates the one of that id.
@@ -181,16 +194,9 @@ impl RunMutation {
         let branch_point = BranchPoint::of(input.config.as_ref());
         let branch_point = branch_point.filter(|point| input.name.as_ref() != Some(&point.run_id));
         let upsert = input.into_upsert()?;
-        let (entity, project) = (upsert.entity.clone(), upsert.project.clone());
         let parent = match &branch_point {
-            Some(point) if upsert.name.is_some() => {
-                let (entity, project) = (entity.as_deref(), project.as_deref());
-                let found =
-                    run::find_by_path(&request.db, &request.caller, entity, project, &point.run_id).await;
-                let missing = || domain::Error::not_found("run", &point.run_id);
-                Some(found.and_then(|found| found.ok_or_else(missing)).or_graphql()?)
-            }
-            _ => None,
+            Some(point) => parent(request, &upsert, &point.run_id).await.or_graphql()?,
+            None => None,
         };
         let tx = request.db.begin_write().await.or_graphql()?;
         let done = run::upsert(&tx, &request.caller, upsert).await.or_graphql()?;

@@ -51,7 +51,9 @@ pub async fn merge(db: &Db, blobs: &BlobStore, run: RunId) -> Result<Merge> {
     let layout = Layout::load(db, run, Stream::History).await?;
     let lines = match overwritten(&layout).or_else(|| small(&layout)) {
         Some(lines) => lines,
-        None if waits_for_merge(&stream) => layout.merged_lines()..layout.line_count(),
+        None if waits_for_merge(&stream) && layout.merged_lines() < layout.line_count() => {
+            layout.merged_lines()..layout.line_count()
+        }
         None => return Ok(Merge::Nothing),
     };
     rebuild(db, blobs, run, &layout, lines, false).await
@@ -218,7 +220,7 @@ async fn replace(
     for segment in built {
         insert(&tx, run, segment, sealed).await?;
     }
-    count(&tx, run, replaced, handed_out).await?;
+    count(&tx, run, replaced, &layout, handed_out).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -292,16 +294,28 @@ async fn insert_rollups(tx: &WriteTx, rows: Vec<history_rollup::ActiveModel>) ->
 }
 
 /// Keeps the counters by which the next merge is told to begin.
-async fn count(tx: &WriteTx, run: RunId, replaced: &Replaced<'_>, handed_out: bool) -> Result<()> {
+async fn count(
+    tx: &WriteTx,
+    run: RunId,
+    replaced: &Replaced<'_>,
+    before: &Layout,
+    handed_out: bool,
+) -> Result<()> {
     use history_stream::Column::{LiveBytes, LiveChunks, MergedLines, Rewritten, RunId, Stream as Name};
     let stream = history_stream::Entity::find_by_id((run, Stream::History)).one(tx.connection()).await?;
     let stream = stream.ok_or_else(|| Error::internal("a run without its streams"))?;
-    let chunks = i64::try_from(replaced.chunks.len()).map_err(Error::internal)?;
-    let bytes: i64 = replaced.chunks.iter().map(|chunk| i64::from(chunk.raw_bytes)).sum();
+    // Counted anew: a line that is written again replaces a chunk, and only its own is counted on ingest.
+    let left: Vec<i64> = before
+        .chunks
+        .iter()
+        .filter(|chunk| !replaced.chunks.contains(chunk))
+        .map(|chunk| i64::from(chunk.raw_bytes))
+        .collect();
+    let chunks = i64::try_from(left.len()).map_err(Error::internal)?;
     history_stream::Entity::update_many()
         .col_expr(MergedLines, Expr::value(stream.merged_lines.max(replaced.lines.end)))
-        .col_expr(LiveChunks, Expr::value((stream.live_chunks - chunks).max(0)))
-        .col_expr(LiveBytes, Expr::value((stream.live_bytes - bytes).max(0)))
+        .col_expr(LiveChunks, Expr::value(chunks))
+        .col_expr(LiveBytes, Expr::value(left.iter().sum::<i64>()))
         .col_expr(Rewritten, Expr::value(stream.rewritten || handed_out))
         .filter(RunId.eq(run))
         .filter(Name.eq(Stream::History))
