@@ -59,7 +59,7 @@ async fn segments(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await?;
     // Reading goes by line; segments of a run never overlap.
     let by_line = index("ux_history_segment_first_line", "history_segment", &["run_id", "first_line"]);
-    manager.create_index(by_line.to_owned().unique().take()).await?;
+    manager.create_index(by_line.clone().unique().take()).await?;
     // Whether a blob is referred to.
     for (name, column) in [
         ("ix_history_segment_rows_blob_id", "rows_blob_id"),
