@@ -12,6 +12,7 @@ mod m20261122_000004_run_changes;
 mod m20261122_000005_listing_indexes;
 mod m20261122_000006_history_segments;
 mod m20261122_000007_writers;
+mod m20261124_000008_artifacts;
 mod table;
 
 /// Runs the migrations in order.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_listing_indexes::Migration),
             Box::new(m20261122_000006_history_segments::Migration),
             Box::new(m20261122_000007_writers::Migration),
+            Box::new(m20261124_000008_artifacts::Migration),
         ]
     }
 }

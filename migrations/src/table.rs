@@ -29,3 +29,7 @@ pub(crate) fn key(columns: &[&str]) -> IndexCreateStatement {
 pub(crate) fn index(name: &str, table: &str, columns: &[&str]) -> IndexCreateStatement {
     key(columns).name(name).table(Alias::new(table)).take()
 }
+
+pub(crate) fn unique(name: &str, table: &str, columns: &[&str]) -> IndexCreateStatement {
+    index(name, table, columns).unique().take()
+}

@@ -7,6 +7,7 @@
 mod access;
 mod alerts;
 mod architecture;
+mod artifacts;
 mod attribution;
 mod bulk;
 mod changes;

@@ -97,6 +97,61 @@ define_id!(
     JobId,
     "Job"
 );
+define_id!(
+    /// A kind of artifact within a project.
+    ArtifactTypeId,
+    "ArtifactType"
+);
+define_id!(
+    /// A name under which versions of an artifact are found.
+    CollectionId,
+    "ArtifactCollection"
+);
+define_id!(
+    /// A tag of a collection.
+    CollectionTagId,
+    "ArtifactCollectionTag"
+);
+define_id!(
+    /// One version of an artifact.
+    ArtifactId,
+    "Artifact"
+);
+define_id!(
+    /// A tag of a version.
+    ArtifactTagId,
+    "ArtifactTag"
+);
+define_id!(
+    /// A version's place in a collection.
+    MembershipId,
+    "ArtifactCollectionMembership"
+);
+define_id!(
+    /// A name for one version of a collection.
+    ArtifactAliasId,
+    "ArtifactAlias"
+);
+define_id!(
+    /// A list of files that a writer sent for a version.
+    ManifestId,
+    "ArtifactManifest"
+);
+define_id!(
+    /// A file of a version.
+    EntryId,
+    "ArtifactFile"
+);
+define_id!(
+    /// A file that was announced for a version.
+    UploadId,
+    "ArtifactUpload"
+);
+define_id!(
+    /// That a run made or used a version.
+    RunArtifactId,
+    "RunArtifact"
+);
 
 impl ProjectId {
     /// `Project.internalId`: the client decodes it and takes the integer.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod artifact;
 pub mod blob;
 pub mod clock;
 pub mod db;

@@ -16,7 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::middleware::{assign_request_id, trace};
 use crate::problem::{self, Problem};
-use crate::rest::{file_stream, files, graphql, health, objects, prometheus};
+use crate::rest::{artifacts, file_stream, files, graphql, health, objects, prometheus};
 use crate::state::AppState;
 use crate::ui;
 
@@ -56,6 +56,14 @@ fn bytes_routes() -> Router<AppState> {
         CorsLayer::new().allow_origin(cors::Any).allow_methods([Method::GET, Method::HEAD, Method::PUT]);
     Router::new()
         .route("/files/{entity}/{project}/{run}/{*name}", get(files::get))
+        .route(
+            "/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{digest}/{name}",
+            get(artifacts::by_collection),
+        )
+        .route(
+            "/artifactsV2/{region}/{entity}/{project}/{collection}/{version}/{birth}/{digest}/{name}",
+            get(artifacts::by_version),
+        )
         .route("/objects/{token}", get(objects::get).put(objects::put))
         .layer(cors)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use counterweight_domain::artifact;
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::history::{self, Merge};
 use counterweight_domain::id::{ProjectId, RunId};
@@ -77,6 +78,15 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
                 Merge::Merged(_) => {}
             }
         },
+        JobKind::PurgeArtifact { artifact_id } => {
+            while artifact::purge_step(db, artifact_id).await? {
+                if stop.is_cancelled() {
+                    return Err(JobError::Stopped);
+                }
+            }
+            Ok(())
+        }
+        JobKind::ExpireArtifacts => expire_artifacts(db, settings.gc.upload_window, stop).await,
         JobKind::CrashStaleRuns => {
             let crashed = run::crash_stale(db, settings.crash_after, settings.preempt_grace).await?;
             if crashed > 0 {
@@ -140,6 +150,22 @@ async fn purge_project(
             Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
             Purge::Withdrawn => return Ok(()),
         }
+    }
+    Err(JobError::Stopped)
+}
+
+async fn expire_artifacts(db: &Db, window: Duration, stop: &CancellationToken) -> Result<(), JobError> {
+    let (mut expired, mut given_up) = (0, 0);
+    while !stop.is_cancelled() {
+        let (due, stale) =
+            (artifact::expire_versions(db).await?, artifact::expire_pending(db, window).await?);
+        if due + stale == 0 {
+            if expired + given_up > 0 {
+                tracing::info!(expired, given_up, "deleted artifacts");
+            }
+            return Ok(());
+        }
+        (expired, given_up) = (expired + due, given_up + stale);
     }
     Err(JobError::Stopped)
 }

@@ -102,6 +102,7 @@ impl Worker {
         let settings = self.settings();
         for (kind, period) in [
             (JobKind::CrashStaleRuns, settings.crash_after / CRASH_CHECKS_PER_SPAN),
+            (JobKind::ExpireArtifacts, settings.gc.interval),
             (JobKind::Collect, settings.gc.interval),
             (JobKind::PruneJobs, PRUNE_EVERY),
         ] {

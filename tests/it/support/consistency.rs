@@ -26,6 +26,9 @@ pub(super) async fn check(app: &TestApp) {
     assert_eq!(unknown, Vec::<&String>::new(), "objects without a row");
     let not_live = "SELECT f.name FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE b.state <> 'live'";
     assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "files without bytes");
+    let not_live =
+        "SELECT n.path FROM artifact_entry n JOIN blob b ON b.id = n.blob_id WHERE b.state <> 'live'";
+    assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "artifact files without bytes");
     let not_live = "SELECT b.object_key FROM history_segment s \
                     JOIN blob b ON b.id IN (s.rows_blob_id, s.columns_blob_id) WHERE b.state <> 'live'";
     assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "segments without bytes");
@@ -39,6 +42,7 @@ pub(super) async fn check(app: &TestApp) {
         "history_span",
         "history_rollup",
         "alert",
+        "run_artifact",
     ] {
         let left = format!(
             "SELECT COUNT(*) FROM {child} c JOIN run r ON r.id = c.run_id WHERE r.lifecycle = 'purged'"
@@ -50,7 +54,13 @@ pub(super) async fn check(app: &TestApp) {
         let listed = app
             .texts(&format!(
                 "SELECT b.object_key FROM run_file f JOIN blob b ON b.id = f.blob_id JOIN run r ON r.id = f.run_id \
-                 JOIN project p ON p.id = r.project_id JOIN entity e ON e.id = p.entity_id WHERE e.name = '{}'",
+                 JOIN project p ON p.id = r.project_id JOIN entity e ON e.id = p.entity_id WHERE e.name = '{0}' \
+                 UNION SELECT b.object_key FROM blob b JOIN artifact_entry n ON n.blob_id = b.id \
+                 JOIN artifact a ON a.id = n.artifact_id JOIN artifact_collection c ON c.id = a.collection_id \
+                 JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id WHERE e.name = '{0}' \
+                 UNION SELECT b.object_key FROM blob b JOIN artifact_manifest m ON m.blob_id = b.id \
+                 JOIN artifact a ON a.id = m.artifact_id JOIN artifact_collection c ON c.id = a.collection_id \
+                 JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id WHERE e.name = '{0}'",
                 client.name()
             ))
             .await;

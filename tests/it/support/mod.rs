@@ -1,6 +1,7 @@
 //! One server per test, and what a test says to it.
 
 mod app;
+mod artifact;
 mod backend;
 mod client;
 mod consistency;
@@ -9,6 +10,7 @@ mod run;
 pub(crate) use self::app::{
     ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, TRASH, TestApp, URL_LIFETIME,
 };
+pub(crate) use self::artifact::{TestArtifact, lookup};
 pub(crate) use self::backend::{Backend, TestDatabase};
 pub(crate) use self::client::{Answer, Client, Refusal, path_of};
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};

@@ -3,6 +3,7 @@ use sea_orm::{ColumnTrait, Condition};
 use super::User;
 use crate::history::WriterId;
 use crate::id::{EntityId, UserId};
+use crate::project::Project;
 
 /// Who is asking. Every lookup takes one and finds only what it may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,11 @@ impl Caller {
     /// Whom this caller speaks for, if they may.
     pub(super) fn speaks_for(&self) -> Option<&Identity> {
         self.speaks_for.as_ref().filter(|_| self.admin)
+    }
+
+    /// Whether this caller decides about what only a project's administrators may change.
+    pub(crate) fn administers(&self, project: &Project) -> bool {
+        self.reaches_all() || project.entity_id == self.entity_id
     }
 
     /// That the entity in `column` is one whose projects this caller reads and writes.

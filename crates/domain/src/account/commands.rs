@@ -11,6 +11,7 @@ use crate::id::UserId;
 /// First parts of the server's own addresses; a page of an entity starts with the entity's name.
 const RESERVED: &[&str] = &[
     "api",
+    "artifactsV2",
     "assets",
     "authorize",
     "files",
@@ -60,6 +61,7 @@ pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> 
         name: Set(new.name.to_owned()),
         kind: Set(EntityKind::User),
         created_at: Set(tx.now()),
+        artifact_ttl_seconds: Set(None),
     };
     let name_taken = |error| taken(error, format!("the name {:?} is taken", new.name));
     let owner = owner.insert(tx.connection()).await.map_err(name_taken)?;

@@ -110,7 +110,7 @@ pub async fn due_for_sweep(source: &impl Source, now: Timestamp, limit: u64) -> 
 pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
     // Primary key. Only what was completed has a digest.
     let sql = format!(
-        "UPDATE blob SET state = CASE WHEN md5 IS NULL THEN 'pending' ELSE 'live' END, last_used_at = $1, \
+        "UPDATE blob SET state = CASE WHEN md5 IS NULL AND content_digest IS NULL THEN 'pending' ELSE 'live' END, last_used_at = $1, \
          doomed_at = NULL, sweep_after = NULL, sweep_failures = 0 \
          WHERE id IN ({}) AND {STATE} = 'doomed' AND {} RETURNING id",
         dialect::placeholders(1, ids.len()),

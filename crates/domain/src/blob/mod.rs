@@ -15,7 +15,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 pub use self::collect::{
     Candidate, Cursor, Doom, candidates, doom, due_for_sweep, forget, revive, sweep_failed,
 };
-pub use self::commands::{begin, complete, touch};
+pub use self::commands::{Content, StoredContent, begin, complete, complete_content, touch, touch_content};
 pub use crate::entity::blob::Model as Blob;
 
 /// Where a blob stands between its first byte and its last.

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::{Deletion, DeletionState};
 use crate::account::Caller;
+use crate::artifact;
 use crate::clock::Timestamp;
 use crate::db::{Db, Source, WriteTx, dialect};
 use crate::entity::{deletion, run as run_entity};
@@ -76,23 +77,35 @@ pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     revive(tx, &found).await
 }
 
+/// How a run is to be deleted.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteRun {
+    /// Whether the artifacts that it made go with it. Restoring the run does not bring them back.
+    pub with_artifacts: bool,
+    /// Why, in free text.
+    pub reason: Option<String>,
+}
+
 /// Deletes a run: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
 /// with the same deletion, since the client repeats a call whose answer was lost.
 pub async fn delete(
     tx: &WriteTx,
     caller: &Caller,
     id: RunId,
-    reason: Option<String>,
+    wish: DeleteRun,
     retention: Retention,
 ) -> Result<Deletion> {
     let found = get(tx, caller, id).await?;
+    if wish.with_artifacts {
+        artifact::delete_of_run(tx, caller, id).await?;
+    }
     if found.lifecycle == Lifecycle::Deleted
         && let Some(pending) = pending(tx, id).await?
     {
         return Ok(pending);
     }
     cancel_archive_deadline(tx, &found).await?;
-    delete_run(tx, &found, caller.user_id, reason, retention.trash).await
+    delete_run(tx, &found, caller.user_id, wish.reason, retention.trash).await
 }
 
 /// Why something cannot be restored any more.

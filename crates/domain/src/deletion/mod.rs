@@ -9,7 +9,9 @@ mod purge_tests;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-pub use self::commands::{ArchiveEnd, Retention, archive, delete, delete_archived, restore, unarchive};
+pub use self::commands::{
+    ArchiveEnd, DeleteRun, Retention, archive, delete, delete_archived, restore, unarchive,
+};
 pub use self::projects::{ProjectDeletion, delete_project, list_projects, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
 pub use self::purge_project::{purge_project, purge_project_step};

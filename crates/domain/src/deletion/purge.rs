@@ -33,6 +33,7 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("run_document", "run_id"),
     ("run_file", "id"),
     ("alert", "id"),
+    ("run_artifact", "id"),
 ];
 
 /// Where a purge stands.

@@ -1,5 +1,5 @@
 //! A deleted project whose deadline has passed: first the project becomes its tombstone, then, in as many steps as it
-//! takes, each of its runs. What stays keeps the run ids taken. Runs that were in the trash before keep their own
+//! takes, each of its runs and of its artifacts. What stays keeps the run ids taken. Runs that were in the trash before keep their own
 //! deadlines and their own purges.
 
 use sea_orm::sea_query::Expr;
@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::purge::{BATCH, bury, remove_children};
 use super::{DeletionState, Purge};
+use crate::artifact;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::{project, project_deletion, run};
 use crate::error::{Error, Result};
@@ -48,7 +49,7 @@ pub async fn purge_project_step(db: &Db, project_id: ProjectId, deletion_id: &st
     if !bury_project(&tx, project_id).await? {
         return Ok(Purge::Withdrawn);
     }
-    let emptied = remove_runs(&tx, project_id).await?;
+    let emptied = remove_runs(&tx, project_id).await? && !artifact::purge_of_project(&tx, project_id).await?;
     if emptied {
         complete(&tx, deletion_id).await?;
     }

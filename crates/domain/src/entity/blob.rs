@@ -2,9 +2,10 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::artifact::ContentDigest;
 use crate::blob::BlobState;
 use crate::clock::Timestamp;
-use crate::id::BlobId;
+use crate::id::{BlobId, EntityId};
 
 /// Bytes in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -31,6 +32,10 @@ pub struct Model {
     pub sweep_after: Option<Timestamp>,
     /// How often the store refused to delete it.
     pub sweep_failures: i32,
+    /// The entity that need not store the same content again.
+    pub owner_id: Option<EntityId>,
+    /// What the content is.
+    pub content_digest: Option<ContentDigest>,
 }
 
 /// No joins are declared; queries name their own.

@@ -19,6 +19,8 @@ pub struct Model {
     pub kind: EntityKind,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How long its artifacts are kept, in seconds, where they and their collections say nothing else; 0: for ever.
+    pub artifact_ttl_seconds: Option<i64>,
 }
 
 /// No joins are declared; queries name their own.

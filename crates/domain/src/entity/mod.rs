@@ -4,6 +4,16 @@
 
 pub(crate) mod alert;
 pub(crate) mod api_key;
+pub(crate) mod artifact;
+pub(crate) mod artifact_alias;
+pub(crate) mod artifact_collection;
+pub(crate) mod artifact_collection_tag;
+pub(crate) mod artifact_entry;
+pub(crate) mod artifact_manifest;
+pub(crate) mod artifact_membership;
+pub(crate) mod artifact_tag;
+pub(crate) mod artifact_type;
+pub(crate) mod artifact_upload;
 pub(crate) mod blob;
 pub(crate) mod bulk_task;
 pub(crate) mod deletion;
@@ -18,8 +28,10 @@ pub(crate) mod job;
 pub(crate) mod project;
 pub(crate) mod project_deletion;
 pub(crate) mod project_former_name;
+pub(crate) mod protected_alias;
 pub(crate) mod run;
 pub(crate) mod run_alias;
+pub(crate) mod run_artifact;
 pub(crate) mod run_change;
 pub(crate) mod run_document;
 pub(crate) mod run_file;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FileId, RunId, SegmentId};
+use crate::id::{EntryId, FileId, ManifestId, RunId, SegmentId, UploadId};
 
 /// The claim inside a token; the token adds expiry and signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,5 +24,25 @@ pub enum Grant {
     History {
         /// The part.
         segment_id: SegmentId,
+    },
+    /// Store the bytes of a file that was announced for a version of an artifact.
+    UploadArtifactFile {
+        /// The announcement.
+        upload_id: UploadId,
+    },
+    /// Store the bytes of a manifest.
+    UploadManifest {
+        /// The manifest.
+        manifest_id: ManifestId,
+    },
+    /// Read a file of a version of an artifact.
+    ArtifactFile {
+        /// The file.
+        entry_id: EntryId,
+    },
+    /// Read a manifest.
+    Manifest {
+        /// The manifest.
+        manifest_id: ManifestId,
     },
 }

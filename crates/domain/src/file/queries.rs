@@ -163,14 +163,20 @@ pub async fn count_many(db: &impl Source, runs: &[RunId]) -> Result<HashMap<RunI
     Ok(counts.into_iter().collect())
 }
 
-/// Bytes of all files of an entity's runs that can still be read or restored.
+/// Bytes of all that an entity's projects can still read or restore, each counted once however often it is referred to.
 pub async fn stored_bytes(db: &impl Source, owner: EntityId) -> Result<i64> {
-    // Plan: project by owner, run by project, run_file by run, blob by id.
+    // Plan: project by owner; run, run_file and blob by their parents; collection, artifact, entry and manifest alike.
     let statement = dialect::statement(
         db.connection(),
-        "SELECT CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS bytes
-         FROM project p JOIN run r ON r.project_id = p.id JOIN run_file f ON f.run_id = r.id
-         JOIN blob b ON b.id = f.blob_id WHERE p.entity_id = $1",
+        "SELECT CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS bytes FROM blob b WHERE b.id IN (
+         SELECT f.blob_id FROM project p JOIN run r ON r.project_id = p.id JOIN run_file f ON f.run_id = r.id
+         WHERE p.entity_id = $1
+         UNION SELECT n.blob_id FROM project p JOIN artifact_collection c ON c.project_id = p.id
+         JOIN artifact a ON a.collection_id = c.id JOIN artifact_entry n ON n.artifact_id = a.id
+         WHERE p.entity_id = $1 AND n.blob_id IS NOT NULL
+         UNION SELECT m.blob_id FROM project p JOIN artifact_collection c ON c.project_id = p.id
+         JOIN artifact a ON a.collection_id = c.id JOIN artifact_manifest m ON m.artifact_id = a.id
+         WHERE p.entity_id = $1 AND m.blob_id IS NOT NULL)",
         [owner.0.into()],
     );
     let row = db.connection().query_one_raw(statement).await?;

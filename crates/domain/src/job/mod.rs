@@ -16,7 +16,7 @@ pub use self::queue::{
 pub use self::schedule::advance;
 pub use crate::entity::job::Model as Job;
 use crate::error::{Error, Result};
-use crate::id::{ProjectId, RunId};
+use crate::id::{ArtifactId, ProjectId, RunId};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -71,6 +71,13 @@ pub enum JobKind {
         /// The run.
         run_id: RunId,
     },
+    /// Remove the rows of a deleted version of an artifact.
+    PurgeArtifact {
+        /// The version.
+        artifact_id: ArtifactId,
+    },
+    /// Delete versions whose time to live is over, and give up those that were never committed.
+    ExpireArtifacts,
     /// Give up runs that nobody has heard of for too long.
     CrashStaleRuns,
     /// Remove bytes that nothing refers to.
@@ -89,6 +96,8 @@ impl JobKind {
             Self::ChangeRuns { .. } => "change_runs",
             Self::MergeHistory { .. } => "merge_history",
             Self::SettleHistory { .. } => "settle_history",
+            Self::PurgeArtifact { .. } => "purge_artifact",
+            Self::ExpireArtifacts => "expire_artifacts",
             Self::CrashStaleRuns => "crash_stale_runs",
             Self::Collect => "collect",
             Self::PruneJobs => "prune_jobs",
@@ -105,7 +114,10 @@ impl JobKind {
             Self::DeleteArchivedRun { run_id }
             | Self::MergeHistory { run_id }
             | Self::SettleHistory { run_id } => run_id.to_string(),
-            Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => self.name().to_owned(),
+            Self::PurgeArtifact { artifact_id } => artifact_id.to_string(),
+            Self::CrashStaleRuns | Self::ExpireArtifacts | Self::Collect | Self::PruneJobs => {
+                self.name().to_owned()
+            }
         }
     }
 
@@ -118,8 +130,9 @@ impl JobKind {
             | Self::ChangeRuns { .. }
             | Self::DeleteArchivedRun { .. }
             | Self::MergeHistory { .. }
-            | Self::SettleHistory { .. } => i32::MAX,
-            Self::CrashStaleRuns | Self::Collect | Self::PruneJobs => 5,
+            | Self::SettleHistory { .. }
+            | Self::PurgeArtifact { .. } => i32::MAX,
+            Self::CrashStaleRuns | Self::ExpireArtifacts | Self::Collect | Self::PruneJobs => 5,
         }
     }
 
@@ -179,6 +192,8 @@ mod tests {
             ),
             (JobKind::ChangeRuns { task_id: "t".to_owned() }, r#"{"task_id":"t"}"#),
             (JobKind::DeleteArchivedRun { run_id: RunId(7) }, r#"{"run_id":7}"#),
+            (JobKind::PurgeArtifact { artifact_id: ArtifactId(7) }, r#"{"artifact_id":7}"#),
+            (JobKind::ExpireArtifacts, "null"),
             (JobKind::CrashStaleRuns, "null"),
             (JobKind::Collect, "null"),
             (JobKind::PruneJobs, "null"),

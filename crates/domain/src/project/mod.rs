@@ -51,6 +51,21 @@ pub struct Project {
     pub updated_at: Timestamp,
 }
 
+/// What the names of registries begin with (protocol reference 5.10).
+const REGISTRY_PREFIX: &str = "wandb-registry-";
+
+impl Project {
+    /// Whether it is a registry: versions are linked to it and made elsewhere.
+    pub fn is_registry(&self) -> bool {
+        self.name.starts_with(REGISTRY_PREFIX)
+    }
+
+    /// Whether versions of every type may be linked to it.
+    pub(crate) fn takes_any_type(&self) -> bool {
+        !self.is_registry()
+    }
+}
+
 fn named(name: Option<&str>) -> &str {
     name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_NAME)
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use counterweight_domain::deletion;
+use counterweight_domain::deletion::{self, DeleteRun};
 
 use super::project::project_id;
 use super::run::run_id;
@@ -18,7 +18,7 @@ pub(super) struct DeletionMutation;
 struct DeleteRunInput {
     /// Its global id.
     id: ID,
-    /// Whether the artifacts it logged go with it. The client sends it; there are no artifacts yet.
+    /// Whether the artifacts that it logged go with it. Restoring the run does not bring them back.
     delete_artifacts: Option<bool>,
     /// Why, in free text.
     reason: Option<String>,
@@ -137,8 +137,10 @@ impl DeletionMutation {
     async fn delete_run(&self, ctx: &Context<'_>, input: DeleteRunInput) -> Result<Option<DeleteRunPayload>> {
         let request = ctx.request()?;
         let id = run_id(&input.id)?;
+        let wish =
+            DeleteRun { with_artifacts: input.delete_artifacts.unwrap_or_default(), reason: input.reason };
         let tx = request.db.begin_write().await.or_graphql()?;
-        let done = deletion::delete(&tx, &request.caller, id, input.reason, request.retention).await;
+        let done = deletion::delete(&tx, &request.caller, id, wish, request.retention).await;
         let done = done.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(DeleteRunPayload {

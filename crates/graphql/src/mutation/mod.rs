@@ -1,6 +1,9 @@
 //! What can be changed.
 
 mod alert;
+mod artifact;
+mod artifact_collection;
+mod artifact_edit;
 mod deletion;
 mod file;
 mod project;
@@ -20,4 +23,7 @@ pub struct Mutation(
     project::ProjectMutation,
     alert::AlertMutation,
     rewind::RewindMutation,
+    artifact::ArtifactMutation,
+    artifact_edit::ArtifactEditMutation,
+    artifact_collection::ArtifactCollectionMutation,
 );

@@ -9,14 +9,24 @@ use counterweight_domain as domain;
 use counterweight_domain::file::{self, FileName, FileQuery, Grant};
 use counterweight_domain::id::RunId;
 
+use super::artifact::Artifact;
+use super::artifact_file::{ArtifactFile, UploadMultipartUrls};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{FileCount, FilePage};
 use crate::scalars::{DateTime, Int64};
 
+/// A file.
+pub(crate) enum File {
+    /// Of a run.
+    Run(RunFile),
+    /// Of a version of an artifact.
+    Artifact(ArtifactFile),
+}
+
 /// A file of a run; or only its name, when it was asked for by name and nothing was uploaded yet.
-pub(crate) struct File {
+pub(crate) struct RunFile {
     pub(crate) run: domain::run::Run,
     pub(crate) name: String,
     pub(crate) stored: Option<file::File>,
@@ -64,7 +74,7 @@ impl FileConnection {
         let (rows, has_next_page) = connection::cut(load(ctx, run, wanted, limit + 1).await?, limit);
         let files = rows.into_iter().map(|row| File::stored(run, row));
         let edges =
-            files.map(|file| FileEdge::new(&list, &file.name.clone(), file)).collect::<Result<_>>()?;
+            files.map(|file| FileEdge::new(&list, &file.path().to_owned(), file)).collect::<Result<_>>()?;
         Self::new(ctx, run, edges, has_next_page).await
     }
 
@@ -95,6 +105,19 @@ impl FileConnection {
         let files = places.into_iter().map(|(place, name)| (place, file(name)));
         let edges = files.map(|(place, file)| FileEdge::new(&list, &place, file)).collect::<Result<_>>()?;
         Self::new(ctx, run, edges, has_next_page).await
+    }
+
+    /// A page of files of a version of an artifact.
+    pub(crate) fn of_artifact(
+        files: Vec<(String, ArtifactFile)>,
+        has_next_page: bool,
+        total_count: Option<i32>,
+    ) -> Self {
+        let edges: Vec<_> =
+            files.into_iter().map(|(cursor, file)| FileEdge { node: File::Artifact(file), cursor }).collect();
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        let page_info = PageInfo { end_cursor, has_next_page };
+        Self { edges, page_info, total_count, upload_headers: Some(Vec::new()) }
     }
 
     async fn new(
@@ -137,14 +160,23 @@ impl FileEdge {
 impl File {
     /// A stored file.
     pub(crate) fn stored(run: &domain::run::Run, stored: file::File) -> Self {
-        Self { run: run.clone(), name: stored.name.clone(), stored: Some(stored) }
+        Self::Run(RunFile { run: run.clone(), name: stored.name.clone(), stored: Some(stored) })
     }
 
     /// A name under which something may be uploaded.
     pub(crate) fn announced(run: &domain::run::Run, name: String) -> Self {
-        Self { run: run.clone(), name, stored: None }
+        Self::Run(RunFile { run: run.clone(), name, stored: None })
     }
 
+    fn path(&self) -> &str {
+        match self {
+            Self::Run(file) => &file.name,
+            Self::Artifact(file) => &file.name,
+        }
+    }
+}
+
+impl RunFile {
     fn upload(&self, ctx: &Context<'_>) -> Result<String> {
         FileName::parse("name", &self.name).or_graphql()?;
         let grant = Grant::Upload { run_id: self.run.id, name: self.name.clone() };
@@ -164,73 +196,131 @@ impl File {
         }
         Ok(request.links.file(&project.entity_name, &project.name, &self.run.name, &self.name))
     }
+
+    fn node_id(&self) -> String {
+        match &self.stored {
+            Some(stored) => stored.id.to_node_id(),
+            None => format!("{}/{}", RunId::to_node_id(self.run.id), self.name),
+        }
+    }
+
+    async fn direct(&self, ctx: &Context<'_>) -> Result<String> {
+        match &self.stored {
+            Some(stored) => ctx.request()?.links.signed(&Grant::Download { file_id: stored.id }).or_graphql(),
+            None => self.lasting(ctx).await,
+        }
+    }
 }
 
 #[Object]
 impl File {
     /// Global id.
     async fn id(&self) -> ID {
-        match &self.stored {
-            Some(stored) => stored.id.to_node_id().into(),
-            None => format!("{}/{}", RunId::to_node_id(self.run.id), self.name).into(),
+        match self {
+            Self::Run(file) => file.node_id().into(),
+            Self::Artifact(file) => file.id.clone(),
         }
     }
 
     /// Its name, with forward slashes.
     async fn name(&self) -> &str {
-        &self.name
+        self.path()
     }
 
     /// Its name.
     async fn display_name(&self) -> &str {
-        &self.name
+        self.path()
     }
 
     /// Where to get it when signed in; with `upload`, where to put it.
     async fn url(&self, ctx: &Context<'_>, upload: Option<bool>) -> Result<Option<String>> {
-        if upload == Some(true) { self.upload(ctx).map(Some) } else { self.lasting(ctx).await.map(Some) }
+        match self {
+            Self::Run(file) if upload == Some(true) => file.upload(ctx).map(Some),
+            Self::Run(file) => file.lasting(ctx).await.map(Some),
+            Self::Artifact(file) if upload == Some(true) => file.upload(ctx),
+            Self::Artifact(file) => file.direct(ctx).map(Some),
+        }
     }
 
-    /// Where to get it without signing in, for a while.
+    /// Where to get it without signing in, for a while. For a reference, what it refers to.
     async fn direct_url(&self, ctx: &Context<'_>) -> Result<String> {
-        match &self.stored {
-            Some(stored) => ctx.request()?.links.signed(&Grant::Download { file_id: stored.id }).or_graphql(),
-            None => self.lasting(ctx).await,
+        match self {
+            Self::Run(file) => file.direct(ctx).await,
+            Self::Artifact(file) => file.direct(ctx),
         }
     }
 
     /// Its size.
     async fn size_bytes(&self) -> Int64 {
-        Int64(self.stored.as_ref().map_or(0, |stored| stored.size_bytes))
+        Int64(match self {
+            Self::Run(file) => file.stored.as_ref().map_or(0, |stored| stored.size_bytes),
+            Self::Artifact(file) => file.size_bytes,
+        })
     }
 
     /// Guessed from its name.
     async fn mimetype(&self) -> String {
-        mime_guess::from_path(&self.name).first_or_octet_stream().to_string()
+        mime_guess::from_path(self.path()).first_or_octet_stream().to_string()
     }
 
     /// When its bytes last changed; none while nothing was uploaded.
     async fn updated_at(&self) -> Option<DateTime> {
-        self.stored.as_ref().map(|stored| DateTime(stored.updated_at))
+        match self {
+            Self::Run(file) => file.stored.as_ref().map(|stored| DateTime(stored.updated_at)),
+            Self::Artifact(file) => file.updated_at.map(DateTime),
+        }
     }
 
     /// MD5 of its bytes in base64.
     async fn md5(&self) -> Option<&str> {
-        self.stored.as_ref()?.md5.as_deref()
+        match self {
+            Self::Run(file) => file.stored.as_ref()?.md5.as_deref(),
+            Self::Artifact(file) => file.md5.as_deref(),
+        }
     }
 
-    /// Same as `md5`.
+    /// Of a run's file the MD5; of an artifact's what its manifest says.
     async fn digest(&self) -> Option<&str> {
-        self.stored.as_ref()?.md5.as_deref()
+        match self {
+            Self::Run(file) => file.stored.as_ref()?.md5.as_deref(),
+            Self::Artifact(file) => file.digest.as_deref(),
+        }
     }
 
-    /// Where to put it, for a while, without signing in.
+    /// What the server calls it while it is uploaded in parts.
+    async fn storage_path(&self) -> Option<String> {
+        match self {
+            Self::Run(_) => None,
+            Self::Artifact(file) => file.storage_path(),
+        }
+    }
+
+    /// Where to put it, for a while, without signing in; none for bytes that are here already.
     async fn upload_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        self.upload(ctx).map(Some)
+        match self {
+            Self::Run(file) => file.upload(ctx).map(Some),
+            Self::Artifact(file) => file.upload(ctx),
+        }
     }
 
     /// Headers to send with an upload, `Name:value`. None are needed.
     async fn upload_headers(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Where to put its parts, where it is uploaded in parts.
+    async fn upload_multipart_urls(&self, ctx: &Context<'_>) -> Result<Option<UploadMultipartUrls>> {
+        match self {
+            Self::Run(_) => Ok(None),
+            Self::Artifact(file) => file.parts(ctx),
+        }
+    }
+
+    /// The version that it is a file of. The client writes it into manifests; what is stored is found by its digest.
+    async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>> {
+        match self {
+            Self::Run(_) => Ok(None),
+            Self::Artifact(file) => file.version(ctx).await,
+        }
     }
 }

@@ -2,10 +2,14 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
+use counterweight_domain::artifact;
 use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::project::{self, Project as Row};
 use counterweight_domain::run::{self, Grouping};
 
+use super::{
+    Artifact, ArtifactCollection, ArtifactCollectionMembership, ArtifactType, ArtifactTypeConnection,
+};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
@@ -53,6 +57,16 @@ impl Project {
         let request = ctx.request()?;
         let found = run::find(&request.db, &request.caller, &self.0, name).await.or_graphql()?;
         Ok(found.map(Run))
+    }
+
+    async fn place(&self, ctx: &Context<'_>, name: &str) -> Result<Option<artifact::Membership>> {
+        let db = &ctx.request()?.db;
+        let (collection, version) = artifact::split_name(name);
+        let Some(collection) = artifact::find_collection(db, self.0.id, collection).await.or_graphql()?
+        else {
+            return Ok(None);
+        };
+        artifact::find_membership(db, collection.id, version).await.or_graphql()
     }
 
     async fn page(
@@ -178,6 +192,49 @@ impl Project {
         #[graphql(name = "desc")] _desc: Option<String>,
     ) -> Result<Option<Run>> {
         self.find_run(ctx, &name).await
+    }
+
+    /// A version by name: `collection:version`, where the version is `v3`, an alias or a digest.
+    async fn artifact(&self, ctx: &Context<'_>, name: String) -> Result<Option<Artifact>> {
+        let Some(place) = self.place(ctx, &name).await? else { return Ok(None) };
+        Ok(ctx.request()?.loader.load_one(place.artifact_id).await.or_graphql()?.map(Artifact))
+    }
+
+    /// The place of a version by name.
+    async fn artifact_collection_membership(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> Result<Option<ArtifactCollectionMembership>> {
+        Ok(self.place(ctx, &name).await?.map(ArtifactCollectionMembership))
+    }
+
+    /// A kind of artifact by name.
+    async fn artifact_type(&self, ctx: &Context<'_>, name: String) -> Result<Option<ArtifactType>> {
+        let found = artifact::find_type(&ctx.request()?.db, self.0.id, &name).await.or_graphql()?;
+        Ok(found.map(ArtifactType))
+    }
+
+    /// Kinds of artifacts, by name.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn artifact_types(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        #[graphql(name = "includeAll")] _include_all: Option<bool>,
+    ) -> Result<ArtifactTypeConnection> {
+        ArtifactTypeConnection::page(ctx, &self.0, after.as_deref(), first).await
+    }
+
+    /// A collection of versions by name, whatever its kind.
+    async fn artifact_collection(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> Result<Option<ArtifactCollection>> {
+        let found = artifact::find_collection(&ctx.request()?.db, self.0.id, &name).await.or_graphql()?;
+        Ok(found.map(ArtifactCollection::from))
     }
 
     /// Runs that match a filter (a Mongo-like JSON object). Archived ones only with `"archived": true`.

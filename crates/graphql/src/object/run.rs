@@ -4,13 +4,17 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use serde_json::Value;
 
 use counterweight_domain as domain;
+use counterweight_domain::artifact::ArtifactRole;
 use counterweight_domain::file::Grant;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
-use super::{AlertConnection, FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo, User};
+use super::{
+    AlertConnection, ArtifactConnection, FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo,
+    User,
+};
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
@@ -410,6 +414,30 @@ impl Run {
             FileConnection::named(ctx, &self.0, names, after, first).await
         };
         page.map(Some)
+    }
+
+    /// Versions of artifacts that it made, or would have made the same, in the order in which it did.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn output_artifacts(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<Option<ArtifactConnection>> {
+        ArtifactConnection::of_run(ctx, &self.0, ArtifactRole::Output, after.as_deref(), first)
+            .await
+            .map(Some)
+    }
+
+    /// Versions of artifacts that it used, in the order in which it did.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn input_artifacts(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<Option<ArtifactConnection>> {
+        ArtifactConnection::of_run(ctx, &self.0, ArtifactRole::Input, after.as_deref(), first).await.map(Some)
     }
 
     /// What it told its owner by `run.alert()`, the newest first.

@@ -2,22 +2,33 @@
 
 mod server_info;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
-use counterweight_domain::{account, deletion, project as domain_project, run};
+use counterweight_domain::id::{ArtifactId, CollectionId};
+use counterweight_domain::{Error, account, artifact, deletion, project as domain_project, run};
 
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
-    BulkTask, Entity, Organization, Project, ProjectConnection, ProjectDeletion, ProjectDeletionConnection,
-    ProjectDeletionEdge, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
+    Artifact, ArtifactCollection, BulkTask, Entity, Organization, Project, ProjectConnection,
+    ProjectDeletion, ProjectDeletionConnection, ProjectDeletionEdge, ProjectEdge, Run, RunConnection,
+    RunEdge, User, UserConnection,
 };
 use server_info::ServerInfo;
 
 /// The root of queries.
 #[derive(Debug)]
 pub struct Query;
+
+/// What the server calls a version.
+#[derive(SimpleObject)]
+#[graphql(name = "ClientIDMapping")]
+struct ClientIdMapping {
+    /// Its global id.
+    #[graphql(name = "serverID")]
+    server_id: ID,
+}
 
 #[Object]
 impl Query {
@@ -148,6 +159,37 @@ impl Query {
         }
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(ProjectDeletionConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    }
+
+    /// A version by its id, also while it is pending.
+    async fn artifact(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Artifact>> {
+        let request = ctx.request()?;
+        let Some(id) = ArtifactId::from_node_id(&id) else { return Ok(None) };
+        let found = artifact::find(&request.db, &request.caller, id).await.or_graphql()?;
+        Ok(found.map(Artifact))
+    }
+
+    /// A collection of versions by its id.
+    async fn artifact_collection(&self, ctx: &Context<'_>, id: ID) -> Result<Option<ArtifactCollection>> {
+        let request = ctx.request()?;
+        let Some(id) = CollectionId::from_node_id(&id) else { return Ok(None) };
+        match artifact::get_collection(&request.db, &request.caller, id).await {
+            Ok((found, _)) => Ok(Some(found.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error).or_graphql(),
+        }
+    }
+
+    /// The id of a version, by what its writer calls it; also while it is pending.
+    #[graphql(name = "clientIDMapping")]
+    async fn client_id_mapping(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "clientID")] client_id: ID,
+    ) -> Result<Option<ClientIdMapping>> {
+        let request = ctx.request()?;
+        let found = artifact::find_by_client_id(&request.db, &request.caller, &client_id).await;
+        Ok(found.or_graphql()?.map(|found| ClientIdMapping { server_id: found.id.to_node_id().into() }))
     }
 
     /// A change to many runs that the viewer asked for.

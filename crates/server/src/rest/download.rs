@@ -6,6 +6,8 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use counterweight_domain::artifact::{EntryFile, StoredManifest};
+use counterweight_domain::blob::Blob;
 use counterweight_domain::file::File;
 use counterweight_domain::history::Export;
 use counterweight_domain::{Error, Timestamp};
@@ -28,6 +30,26 @@ impl From<File> for Content {
         let File { object_key, size_bytes, md5, updated_at, name, .. } = file;
         let mime = mime_guess::from_path(&name).first_or_octet_stream();
         Self { object_key, size_bytes, md5, mime, updated_at }
+    }
+}
+
+/// A file of a version. A reference has no bytes here.
+impl TryFrom<EntryFile> for Content {
+    type Error = Error;
+
+    fn try_from(entry: EntryFile) -> Result<Self, Error> {
+        let EntryFile { id, object_key, size_bytes, md5, stored_at, path, .. } = entry;
+        let object_key = object_key.ok_or_else(|| Error::not_found("file", id.to_node_id()))?;
+        let mime = mime_guess::from_path(&path).first_or_octet_stream();
+        Ok(Self { object_key, size_bytes, md5, mime, updated_at: stored_at.unwrap_or_default() })
+    }
+}
+
+impl From<(StoredManifest, Blob)> for Content {
+    fn from((manifest, blob): (StoredManifest, Blob)) -> Self {
+        let Blob { object_key, size_bytes, md5, .. } = blob;
+        let mime = mime_guess::mime::APPLICATION_JSON;
+        Self { object_key, size_bytes, md5, mime, updated_at: manifest.created_at }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything but the page: GraphQL and what the `wandb` client calls besides it.
 
+pub mod artifacts;
 mod download;
 pub mod file_stream;
 pub mod files;

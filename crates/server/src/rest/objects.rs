@@ -5,11 +5,13 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use counterweight_domain::artifact;
 use counterweight_domain::file::{self, FileName, Grant};
 use counterweight_domain::history;
+use counterweight_domain::id::BlobId;
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
-    BlobStore, BoxError, LARGEST_OBJECT, ObjectKey, PutLimit, StorageError, TokenError,
+    BlobStore, BoxError, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit, StorageError, Stored, TokenError,
 };
 use futures_util::TryStreamExt as _;
 
@@ -44,7 +46,11 @@ pub async fn get(
     let content = match open(&state, &token)? {
         Grant::Download { file_id } => file::get(&state.db, file_id).await?.into(),
         Grant::History { segment_id } => history::get_export(&state.db, segment_id).await?.into(),
-        Grant::Upload { .. } => return Err(wrong_use()),
+        Grant::ArtifactFile { entry_id } => artifact::entry_content(&state.db, entry_id).await?.try_into()?,
+        Grant::Manifest { manifest_id } => artifact::manifest_content(&state.db, manifest_id).await?.into(),
+        Grant::Upload { .. } | Grant::UploadArtifactFile { .. } | Grant::UploadManifest { .. } => {
+            return Err(wrong_use());
+        }
     };
     download::respond(&state.blobs, &content, &headers).await
 }
@@ -55,22 +61,67 @@ pub async fn put(
     Path(token): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Grant::Upload { run_id, name } = open(&state, &token)? else { return Err(wrong_use()) };
-    let name = FileName::parse("name", &name)?;
+    let grant = open(&state, &token)?;
+    let upload = begin(&state, &grant).await?;
     let (parts, body) = request.into_parts();
-    let expected_bytes = announced(&parts.headers)?;
-    let (blob_id, key) = file::begin_upload(&state.db, run_id).await?;
-    let limit = PutLimit { max_bytes: LARGEST_OBJECT, expected_bytes };
-    let stored = state.blobs.put_stream(&key, chunks(body), limit).await.map_err(refused)?;
-    check_digest(&parts.headers, &stored.md5.to_string())?;
-    let finished =
-        file::finish_upload(&state.db, run_id, &name, blob_id, stored.size_bytes, stored.md5).await;
+    let limit = PutLimit { max_bytes: upload.max_bytes, expected_bytes: announced(&parts.headers)? };
+    let stored = state.blobs.put_stream(&upload.key, chunks(body), limit).await.map_err(refused)?;
+    check_announced(&parts.headers, &upload, &stored)?;
+    let finished = finish(&state, &grant, &upload, stored).await;
     if let Err(Error::Conflict { .. }) = finished {
-        discard(&state.blobs, key).await;
+        discard(&state.blobs, upload.key).await;
     }
     finished?;
     let etag = HeaderValue::try_from(format!("\"{}\"", stored.md5)).map_err(Error::internal)?;
     Ok((StatusCode::OK, [(ETAG, etag)]).into_response())
+}
+
+/// Bytes on their way in.
+struct Upload {
+    blob_id: BlobId,
+    key: ObjectKey,
+    /// What they must be.
+    md5: Option<Md5Digest>,
+    max_bytes: u64,
+}
+
+async fn begin(state: &AppState, grant: &Grant) -> Result<Upload, Problem> {
+    let upload = |(blob_id, key), md5, max_bytes| Upload { blob_id, key, md5, max_bytes };
+    match grant {
+        Grant::Upload { run_id, name } => {
+            FileName::parse("name", name)?;
+            Ok(upload(file::begin_upload(&state.db, *run_id).await?, None, LARGEST_OBJECT))
+        }
+        Grant::UploadArtifactFile { upload_id } => {
+            let (blob_id, key, md5) = artifact::begin_upload(&state.db, *upload_id).await?;
+            Ok(upload((blob_id, key), md5, LARGEST_OBJECT))
+        }
+        Grant::UploadManifest { manifest_id } => {
+            let (blob_id, key, md5) = artifact::begin_manifest_upload(&state.db, *manifest_id).await?;
+            Ok(upload((blob_id, key), md5, artifact::MOST_MANIFEST_BYTES))
+        }
+        Grant::Download { .. }
+        | Grant::History { .. }
+        | Grant::ArtifactFile { .. }
+        | Grant::Manifest { .. } => Err(wrong_use()),
+    }
+}
+
+async fn finish(state: &AppState, grant: &Grant, upload: &Upload, stored: Stored) -> Result<()> {
+    let (db, blob_id, Stored { size_bytes, md5 }) = (&state.db, upload.blob_id, stored);
+    match grant {
+        Grant::Upload { run_id, name } => {
+            let name = FileName::parse("name", name)?;
+            file::finish_upload(db, *run_id, &name, blob_id, size_bytes, md5).await
+        }
+        Grant::UploadArtifactFile { upload_id } => {
+            artifact::finish_upload(db, *upload_id, blob_id, size_bytes, Some(md5)).await
+        }
+        Grant::UploadManifest { manifest_id } => {
+            artifact::finish_manifest_upload(db, *manifest_id, blob_id, size_bytes, md5).await
+        }
+        _ => Err(Error::internal("an upload that was not begun")),
+    }
 }
 
 /// Removes what arrived after its row was given up: no collection would find it.
@@ -94,14 +145,15 @@ fn announced(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     })
 }
 
-fn check_digest(headers: &HeaderMap, md5: &str) -> Result<(), Problem> {
-    match headers.get("content-md5") {
-        Some(claimed) if claimed.as_bytes() != md5.as_bytes() => {
-            let message = "the bytes that arrived do not have the announced MD5";
-            Err(Problem::new(StatusCode::BAD_REQUEST, "DIGEST_MISMATCH", message))
-        }
-        _ => Ok(()),
+/// Whether the bytes are what the header, and whoever announced the file, said that they would be.
+fn check_announced(headers: &HeaderMap, upload: &Upload, stored: &Stored) -> Result<(), Problem> {
+    let md5 = stored.md5.to_string();
+    let claimed = headers.get("content-md5").is_none_or(|claimed| claimed.as_bytes() == md5.as_bytes());
+    if claimed && upload.md5.is_none_or(|announced| announced == stored.md5) {
+        return Ok(());
     }
+    let message = "the bytes that arrived do not have the announced MD5";
+    Err(Problem::new(StatusCode::BAD_REQUEST, "DIGEST_MISMATCH", message))
 }
 
 /// What went wrong between the client and the store, by who can do something about it.

@@ -1,7 +1,11 @@
 //! One statement for what many objects of an answer need.
 
+mod artifact;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub(crate) use self::artifact::{AliasesOf, CurrentManifest, SourcePlace, TagsOf, TagsOfCollection};
 
 use counterweight_domain::account::{self, Caller, Entity, User};
 use counterweight_domain::alert::{self, Alert};

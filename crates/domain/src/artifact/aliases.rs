@@ -1,0 +1,183 @@
+//! Names for versions of a collection.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, Set};
+
+use super::name::{LATEST, check_alias, check_count};
+use super::{Collection, collections, queries};
+use crate::account::Caller;
+use crate::db::{Source as _, WriteTx};
+use crate::entity::artifact_alias::{ActiveModel, Column, Entity};
+use crate::entity::{artifact_membership as membership, protected_alias};
+use crate::error::{Error, Result};
+use crate::id::{ArtifactId, CollectionId};
+use crate::project::{self, Project};
+
+/// An alias, and the collection in which it is set or taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AliasChange {
+    /// The collection's owner.
+    pub entity_name: String,
+    /// Its project.
+    pub project_name: String,
+    /// Its name.
+    pub collection_name: String,
+    /// The alias.
+    pub alias: String,
+}
+
+/// Makes aliases mean this version, each in its collection, in which the version must be.
+pub async fn add_aliases(
+    tx: &WriteTx,
+    caller: &Caller,
+    id: ArtifactId,
+    changes: &[AliasChange],
+) -> Result<()> {
+    check_count("aliases", changes.len())?;
+    let located = queries::locate(tx, caller, id).await?;
+    for (project, collection, aliases) in places(tx, caller, changes).await? {
+        if find_place(tx, collection.id, located.artifact.id).await?.is_none() {
+            let what = format!("{} in {}", id.to_node_id(), collection.name);
+            return Err(Error::not_found("artifact membership", what));
+        }
+        let collection = collections::hold(tx, collection.id).await?;
+        assign(tx, &project, &collection, id, &aliases, caller).await?;
+    }
+    Ok(())
+}
+
+/// Takes aliases away from this version. Those that it has not are of no effect.
+pub async fn delete_aliases(
+    tx: &WriteTx,
+    caller: &Caller,
+    id: ArtifactId,
+    changes: &[AliasChange],
+) -> Result<()> {
+    check_count("aliases", changes.len())?;
+    queries::locate(tx, caller, id).await?;
+    for (project, collection, aliases) in places(tx, caller, changes).await? {
+        let collection = collections::hold(tx, collection.id).await?;
+        check_protected(tx, caller, &project, &aliases).await?;
+        Entity::delete_many()
+            .filter(Column::CollectionId.eq(collection.id))
+            .filter(Column::ArtifactId.eq(id))
+            .filter(Column::Alias.is_in(aliases))
+            .exec(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Changes by collection, in the order of their ids: so no two callers wait for each other in a circle.
+async fn places(
+    tx: &WriteTx,
+    caller: &Caller,
+    changes: &[AliasChange],
+) -> Result<Vec<(Project, Collection, Vec<String>)>> {
+    let mut found: Vec<(Project, Collection, Vec<String>)> = Vec::new();
+    let paths: BTreeSet<_> = changes
+        .iter()
+        .map(|change| (&change.entity_name, &change.project_name, &change.collection_name))
+        .collect();
+    for (entity, project, collection) in paths {
+        let missing = || Error::not_found("artifact collection", format!("{entity}/{project}/{collection}"));
+        let place = project::find(tx, caller, Some(entity), Some(project)).await?.ok_or_else(missing)?;
+        let there = super::find_collection(tx, place.id, collection).await?.ok_or_else(missing)?;
+        let here = |change: &&AliasChange| {
+            (&change.entity_name, &change.project_name, &change.collection_name)
+                == (entity, project, collection)
+        };
+        let aliases = changes.iter().filter(here).map(|change| change.alias.clone()).collect();
+        found.push((place, there, aliases));
+    }
+    found.sort_unstable_by_key(|(_, collection, _)| collection.id);
+    Ok(found)
+}
+
+async fn find_place(
+    tx: &WriteTx,
+    collection: CollectionId,
+    artifact: ArtifactId,
+) -> Result<Option<membership::Model>> {
+    // Plan: ux_artifact_membership_artifact.
+    let query = membership::Entity::find()
+        .filter(membership::Column::CollectionId.eq(collection))
+        .filter(membership::Column::ArtifactId.eq(artifact));
+    Ok(query.one(tx.connection()).await?)
+}
+
+/// Makes aliases mean a version that is in a held collection, whatever they meant before.
+pub(super) async fn assign(
+    tx: &WriteTx,
+    project: &Project,
+    held: &Collection,
+    artifact: ArtifactId,
+    aliases: &[String],
+    caller: &Caller,
+) -> Result<()> {
+    let distinct: HashSet<&String> = aliases.iter().collect();
+    if distinct.is_empty() {
+        return Ok(());
+    }
+    for alias in &distinct {
+        check_alias(alias)?;
+    }
+    check_protected(tx, caller, project, aliases).await?;
+    let rows = distinct.into_iter().map(|alias| ActiveModel {
+        id: NotSet,
+        collection_id: Set(held.id),
+        artifact_id: Set(artifact),
+        alias: Set(alias.clone()),
+    });
+    let moved = OnConflict::columns([Column::CollectionId, Column::Alias])
+        .update_column(Column::ArtifactId)
+        .to_owned();
+    Entity::insert_many(rows).on_conflict(moved).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// Only administrators move an alias that is protected.
+pub(super) async fn check_protected(
+    tx: &WriteTx,
+    caller: &Caller,
+    project: &Project,
+    aliases: &[String],
+) -> Result<()> {
+    if caller.administers(project) {
+        return Ok(());
+    }
+    let query = protected_alias::Entity::find()
+        .filter(protected_alias::Column::ProjectId.eq(project.id))
+        .filter(protected_alias::Column::Alias.is_in(aliases));
+    match query.one(tx.connection()).await? {
+        None => Ok(()),
+        Some(protected) => Err(Error::Precondition {
+            code: "ALIAS_PROTECTED",
+            reason: format!("the alias {:?} is protected; only administrators move it", protected.alias),
+        }),
+    }
+}
+
+/// The version that a collection's newest place holds is its latest, after the one that was went away.
+pub(super) async fn restore_latest(tx: &WriteTx, collection: CollectionId) -> Result<()> {
+    use sea_orm::QueryOrder as _;
+    let taken = Entity::find().filter(Column::CollectionId.eq(collection)).filter(Column::Alias.eq(LATEST));
+    if taken.one(tx.connection()).await?.is_some() {
+        return Ok(());
+    }
+    // Plan: ux_artifact_membership_version, backwards.
+    let newest = membership::Entity::find()
+        .filter(membership::Column::CollectionId.eq(collection))
+        .order_by_desc(membership::Column::VersionIndex);
+    let Some(newest) = newest.one(tx.connection()).await? else { return Ok(()) };
+    let row = ActiveModel {
+        id: NotSet,
+        collection_id: Set(collection),
+        artifact_id: Set(newest.artifact_id),
+        alias: Set(LATEST.to_owned()),
+    };
+    Entity::insert(row).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}

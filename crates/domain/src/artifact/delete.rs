@@ -1,0 +1,265 @@
+//! Deleting versions: gone from every lookup at once, rows by a job, bytes by collection.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait as _;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+
+use super::links::remove_place;
+use super::queries::{self, Located};
+use super::{
+    Artifact, ArtifactRole, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections,
+};
+use crate::account::Caller;
+use crate::db::{Db, Source as _, WriteTx, dialect};
+use crate::entity::artifact::{self, Column, Entity};
+use crate::entity::{
+    artifact_alias as alias, artifact_collection as collection, artifact_membership as membership,
+    run_artifact,
+};
+use crate::error::{Error, Result};
+use crate::id::{ArtifactId, CollectionId, ProjectId, RunId};
+use crate::job::{self, JobKind};
+use crate::project::Project;
+
+/// Rows that one transaction removes.
+const BATCH: u64 = 1000;
+
+/// What belongs to a version. Nothing here refers to another table here.
+const CHILDREN: &[&str] =
+    &["artifact_upload", "artifact_entry", "artifact_manifest", "artifact_tag", "run_artifact"];
+
+/// Deletes a version. One that has aliases only with `with_aliases`. Its place is never given to another.
+pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases: bool) -> Result<Artifact> {
+    let located = queries::locate(tx, caller, id).await?;
+    let named = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
+    if !with_aliases && !named.is_empty() {
+        let names: Vec<_> = named.iter().map(|row| row.alias.as_str()).collect();
+        return Err(Error::Precondition {
+            code: "ARTIFACT_HAS_ALIASES",
+            reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
+        });
+    }
+    check_protected_everywhere(tx, caller, &named).await?;
+    bury(tx, &located.artifact).await?;
+    let Located { artifact, .. } = located;
+    Ok(Artifact { state: ArtifactState::Deleted, ..artifact })
+}
+
+/// A version is kept as long as a protected alias names it anywhere, whoever asks.
+async fn check_protected_everywhere(tx: &WriteTx, caller: &Caller, named: &[alias::Model]) -> Result<()> {
+    for row in named {
+        let Some(place) = collection::Entity::find_by_id(row.collection_id).one(tx.connection()).await?
+        else {
+            continue;
+        };
+        if let Some(project) = crate::project::find_live(tx, place.project_id).await? {
+            aliases::check_protected(tx, caller, &project, std::slice::from_ref(&row.alias)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a version out of every collection and makes its rows go.
+async fn bury(tx: &WriteTx, version: &Artifact) -> Result<()> {
+    let places = membership::Entity::find()
+        .filter(membership::Column::ArtifactId.eq(version.id))
+        .order_by_asc(membership::Column::CollectionId)
+        .all(tx.connection())
+        .await?;
+    for place in places {
+        collection::Entity::find_by_id(place.collection_id).lock_exclusive().one(tx.connection()).await?;
+        remove_place(tx, place.collection_id, version.id).await?;
+    }
+    mark_deleted(tx, &[version.id]).await
+}
+
+async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
+    let deleted = Entity::update_many()
+        .col_expr(Column::State, Expr::value(ArtifactState::Deleted))
+        .col_expr(Column::DeletedAt, Expr::value(tx.now()))
+        .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+        .col_expr(Column::ExpiresAt, Expr::cust("NULL"))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::State.ne(ArtifactState::Deleted))
+        .exec_with_returning(tx.connection())
+        .await?;
+    for gone in &deleted {
+        job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what a run made and nobody else did, with the run. Answers which versions.
+pub(crate) async fn delete_of_run(tx: &WriteTx, caller: &Caller, run: RunId) -> Result<Vec<ArtifactId>> {
+    // Plan: ux_run_artifact_run_id.
+    let made = run_artifact::Entity::find()
+        .filter(run_artifact::Column::RunId.eq(run))
+        .filter(run_artifact::Column::Role.eq(ArtifactRole::Output))
+        .order_by_asc(run_artifact::Column::ArtifactId)
+        .all(tx.connection())
+        .await?;
+    let mut deleted = Vec::with_capacity(made.len());
+    for edge in made {
+        match delete(tx, caller, edge.artifact_id, true).await {
+            Ok(gone) => deleted.push(gone.id),
+            // It went before.
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(deleted)
+}
+
+/// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are
+/// in no other collection either.
+pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection, _project: &Project) -> Result<()> {
+    if held.kind == CollectionKind::Sequence {
+        // Plan: ix_artifact_digest.
+        let versions = queries::of_collection(held.id)
+            .filter(Column::State.ne(ArtifactState::Deleted))
+            .order_by_asc(Column::Id)
+            .all(tx.connection())
+            .await?;
+        for version in versions {
+            bury(tx, &version).await?;
+        }
+    }
+    alias::Entity::delete_many()
+        .filter(alias::Column::CollectionId.eq(held.id))
+        .exec(tx.connection())
+        .await?;
+    membership::Entity::delete_many()
+        .filter(membership::Column::CollectionId.eq(held.id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// One transaction of the removal of a deleted version's rows; whether there may be more. The row itself stays, so that
+/// its id and its place are never given again.
+pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
+    let tx = db.begin_write().await?;
+    let found = Entity::find_by_id(id).one(tx.connection()).await?;
+    if found.is_none_or(|found| found.state != ArtifactState::Deleted) {
+        return Ok(false);
+    }
+    let mut left = BATCH;
+    for table in CHILDREN {
+        left -= remove_rows(&tx, table, id, left).await?.min(left);
+        if left == 0 {
+            tx.commit().await?;
+            return Ok(true);
+        }
+    }
+    // What its owner wrote goes too.
+    let emptied = artifact::ActiveModel {
+        description: Set(None),
+        metadata: Set(None),
+        client_id: Set(None),
+        sequence_client_id: Set(None),
+        ..Default::default()
+    };
+    Entity::update_many().set(emptied).filter(Column::Id.eq(id)).exec(tx.connection()).await?;
+    tx.commit().await?;
+    Ok(false)
+}
+
+async fn remove_rows(tx: &WriteTx, table: &str, id: ArtifactId, limit: u64) -> Result<u64> {
+    // Each of these tables has an index that starts with artifact_id.
+    let sql =
+        format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE artifact_id = $1 LIMIT $2)");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let statement = dialect::statement(tx.connection(), sql, [id.into(), limit.into()]);
+    Ok(tx.connection().execute_raw(statement).await?.rows_affected())
+}
+
+/// Gives up versions that were begun this long ago and never committed. Answers how many.
+pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
+    let tx = db.begin_write().await?;
+    // Plan: ix_artifact_state_created_at.
+    let ids: Vec<ArtifactId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::State.eq(ArtifactState::Pending))
+        .filter(Column::CreatedAt.lt(tx.now().before(window)))
+        .order_by_asc(Column::CreatedAt)
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    mark_deleted(&tx, &ids).await?;
+    tx.commit().await?;
+    Ok(ids.len())
+}
+
+/// Deletes versions whose time to live is over. Answers how many, at most a batch.
+pub async fn expire_versions(db: &Db) -> Result<usize> {
+    let tx = db.begin_write().await?;
+    // Plan: ix_artifact_expires_at.
+    let due = Entity::find()
+        .filter(Column::ExpiresAt.lte(tx.now()))
+        .filter(Column::State.eq(ArtifactState::Committed))
+        .order_by_asc(Column::ExpiresAt)
+        .limit(BATCH)
+        .all(tx.connection())
+        .await?;
+    for version in &due {
+        bury(&tx, version).await?;
+    }
+    tx.commit().await?;
+    Ok(due.len())
+}
+
+/// Deletes a batch of what a purged project still has; whether there may be more.
+pub(crate) async fn purge_of_project(tx: &WriteTx, project: ProjectId) -> Result<bool> {
+    // Plan: ix_artifact_collection_listing.
+    let live = collection::Entity::find()
+        .filter(collection::Column::ProjectId.eq(project))
+        .filter(collection::Column::State.eq(CollectionState::Live))
+        .order_by_asc(collection::Column::Id)
+        .one(tx.connection())
+        .await?;
+    let Some(found) = live else { return Ok(false) };
+    let held = collections::hold(tx, found.id).await?;
+    if empty_some(tx, &held).await? {
+        return Ok(true);
+    }
+    forget(tx, held.id).await?;
+    Ok(true)
+}
+
+async fn empty_some(tx: &WriteTx, held: &Collection) -> Result<bool> {
+    let versions = queries::of_collection(held.id)
+        .filter(Column::State.ne(ArtifactState::Deleted))
+        .order_by_asc(Column::Id)
+        .limit(BATCH)
+        .all(tx.connection())
+        .await?;
+    for version in &versions {
+        bury(tx, version).await?;
+    }
+    Ok(!versions.is_empty())
+}
+
+/// Leaves nothing of a collection but its tombstone.
+async fn forget(tx: &WriteTx, id: CollectionId) -> Result<()> {
+    alias::Entity::delete_many().filter(alias::Column::CollectionId.eq(id)).exec(tx.connection()).await?;
+    membership::Entity::delete_many()
+        .filter(membership::Column::CollectionId.eq(id))
+        .exec(tx.connection())
+        .await?;
+    let gone = collection::ActiveModel {
+        state: Set(CollectionState::Deleted),
+        description: Set(None),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    collection::Entity::update_many()
+        .set(gone)
+        .filter(collection::Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Artifacts: types, collections, their versions, the files of these, and which runs made or used them.
+//!
+//! A version is `pending` while its files arrive, `committed` once all of them are there, `deleted` when it is gone from
+//! every lookup. It has a place (a membership) in the sequence that it was made in and in each portfolio that it is
+//! linked to; aliases are names of such places.
+
+mod aliases;
+mod collections;
+mod commit;
+mod content;
+mod create;
+mod delete;
+mod digest;
+mod lineage;
+mod links;
+mod manifest;
+mod manifests;
+mod name;
+mod queries;
+mod state;
+mod tags;
+mod ttl;
+mod types;
+mod update;
+mod uploads;
+
+pub use self::aliases::{AliasChange, add_aliases, delete_aliases};
+pub use self::collections::{
+    CollectionEdit, delete_collection, edit_collection, find_collection, get_collection, get_collections,
+    move_sequence,
+};
+pub use self::commit::commit;
+pub use self::content::{ContentPath, content_by_digest};
+pub use self::create::{NewArtifact, create, find_by_client_id};
+pub use self::delete::{delete, expire_pending, expire_versions, purge_step};
+pub(crate) use self::delete::{delete_of_run, purge_of_project};
+pub use self::digest::ContentDigest;
+pub use self::lineage::{Use, count_of_run, list_of_run, list_users, use_artifact};
+pub use self::links::{Link, Portfolio, link, unlink};
+pub use self::manifest::MOST_BYTES as MOST_MANIFEST_BYTES;
+pub use self::manifests::{
+    NewManifest, begin_manifest_upload, create_manifest, finish_manifest_upload, get_current_manifests,
+    manifest_content, update_manifest,
+};
+pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
+pub use self::queries::{
+    Alias, EntryFile, FileQuery, count_entries, entry_content, find, find_membership, get, get_aliases,
+    get_many, get_memberships, get_source_memberships, list_aliases, list_entries, list_memberships_of,
+    list_versions,
+};
+pub use self::state::{
+    ArtifactRole, ArtifactState, CollectionKind, CollectionState, DigestAlgorithm, ManifestKind,
+};
+pub use self::tags::{change_collection_tags, change_tags, get_collection_tags, get_tags};
+pub use self::ttl::Ttl;
+pub use self::types::{ensure_type, find_type, get_types, list_types};
+pub use self::update::{Edit, update};
+pub use self::uploads::{Announced, FileSpec, announce_files, begin_upload, finish_upload};
+pub use crate::entity::artifact::Model as Artifact;
+pub use crate::entity::artifact_collection::Model as Collection;
+pub use crate::entity::artifact_collection_tag::Model as CollectionTag;
+pub use crate::entity::artifact_manifest::Model as StoredManifest;
+pub use crate::entity::artifact_membership::Model as Membership;
+pub use crate::entity::artifact_tag::Model as ArtifactTag;
+pub use crate::entity::artifact_type::Model as ArtifactType;

@@ -1,0 +1,93 @@
+//! Kinds of artifacts.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+use counterweight_domain as domain;
+use counterweight_domain::artifact::{self, Collection};
+
+use super::artifact_collection::ArtifactCollection;
+use crate::connection::{self, PageInfo};
+use crate::context::ContextExt as _;
+use crate::error::{OrGraphql as _, Result};
+use crate::scalars::DateTime;
+
+/// A kind of artifact within a project.
+pub(crate) struct ArtifactType(pub(crate) artifact::ArtifactType);
+
+/// A page of types.
+#[derive(SimpleObject)]
+pub(crate) struct ArtifactTypeConnection {
+    /// One for each type.
+    edges: Vec<ArtifactTypeEdge>,
+    /// Where the page ends.
+    page_info: PageInfo,
+}
+
+/// A type in a list.
+#[derive(SimpleObject)]
+struct ArtifactTypeEdge {
+    /// The type.
+    node: ArtifactType,
+}
+
+impl ArtifactTypeConnection {
+    /// A page of a project's types, by name.
+    pub(crate) async fn page(
+        ctx: &Context<'_>,
+        project: &domain::project::Project,
+        after: Option<&str>,
+        first: Option<i32>,
+    ) -> Result<Self> {
+        let list = format!("artifact types of project {}", project.id);
+        let limit = connection::page_size(first)?;
+        let after = connection::decode(&list, after)?;
+        let rows = artifact::list_types(&ctx.request()?.db, project.id, after, limit + 1).await;
+        let (rows, has_next_page) = connection::cut(rows.or_graphql()?, limit);
+        let end_cursor = rows.last().map(|row| connection::encode(&list, &row.name)).transpose()?;
+        let edges = rows.into_iter().map(|row| ArtifactTypeEdge { node: ArtifactType(row) }).collect();
+        Ok(Self { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    }
+}
+
+impl ArtifactType {
+    /// What a collection's versions are.
+    pub(crate) async fn of(ctx: &Context<'_>, collection: &Collection) -> Result<Self> {
+        let found = ctx.request()?.loader.load_one(collection.artifact_type_id).await.or_graphql()?;
+        let lost = || domain::Error::internal("a collection without its type");
+        found.map(Self).ok_or_else(lost).or_graphql()
+    }
+}
+
+#[Object]
+impl ArtifactType {
+    /// Global id.
+    async fn id(&self) -> ID {
+        self.0.id.to_node_id().into()
+    }
+
+    /// Unique in its project.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// As its owner wrote it.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// A collection of this type by name.
+    async fn artifact_collection(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> Result<Option<ArtifactCollection>> {
+        let found = artifact::find_collection(&ctx.request()?.db, self.0.project_id, &name).await;
+        let here = |found: &Collection| found.artifact_type_id == self.0.id;
+        Ok(found.or_graphql()?.filter(here).map(ArtifactCollection::from))
+    }
+}
