@@ -27,7 +27,7 @@ impl GraphQlExecutor {
 
     /// Answers one request.
     pub async fn execute(&self, mut request: Request) -> Response {
-        self.inputs.drop_unknown(&mut request);
+        self.inputs.mend_variables(&mut request);
         (self.execute)(request).await
     }
 }

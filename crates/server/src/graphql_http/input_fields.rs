@@ -9,7 +9,7 @@ use async_graphql::{Name, Positioned, Request, Value};
 /// The fields of the schema's input objects, with the type of each.
 ///
 /// The client sends fields that only some servers have. The executor would refuse them, so
-/// [`InputFields::drop_unknown`] takes them out of the variables first.
+/// [`InputFields::mend_variables`] takes them out of the variables first.
 #[derive(Debug)]
 pub struct InputFields(HashMap<String, HashMap<String, String>>);
 
@@ -31,20 +31,26 @@ impl InputFields {
         Ok(Self(inputs.collect()))
     }
 
-    /// Takes out of the request's variables every field that the declared type does not have.
-    pub fn drop_unknown(&self, request: &mut Request) {
+    /// Takes out of the request's variables every field that the declared type does not have, and gives those that were
+    /// not sent their defaults, which the executor forgets in `@include` and `@skip`.
+    pub fn mend_variables(&self, request: &mut Request) {
         let operation_name = request.operation_name.clone();
         // What does not parse is the executor's to explain.
         let Ok(document) = request.parsed_query() else { return };
         let Some(operation) = selected(document, operation_name.as_deref()) else { return };
-        let declared: Vec<(Name, String)> = operation
+        let declared: Vec<(Name, String, Option<Value>)> = operation
             .variable_definitions
             .iter()
-            .map(|variable| (variable.node.name.node.clone(), innermost(&variable.node.var_type.node)))
+            .map(|Positioned { node, .. }| {
+                let default = node.default_value.as_ref().map(|default| default.node.clone());
+                (node.name.node.clone(), innermost(&node.var_type.node), default)
+            })
             .collect();
-        for (name, type_name) in declared {
+        for (name, type_name, default) in declared {
             if let Some(value) = request.variables.get_mut(&name) {
                 self.prune(value, &type_name);
+            } else if let Some(default) = default {
+                request.variables.insert(name, default);
             }
         }
     }
@@ -120,7 +126,7 @@ mod tests {
         let schema = Schema::new(Query, EmptyMutation, EmptySubscription);
         let fields = InputFields::from_sdl(&schema.sdl()).unwrap();
         let mut request = Request::new(query).variables(Variables::from_json(variables));
-        fields.drop_unknown(&mut request);
+        fields.mend_variables(&mut request);
         serde_json::to_value(schema.execute(request).await).unwrap()
     }
 
@@ -131,6 +137,15 @@ mod tests {
         let outer = json!({ "one": { "a": 1, "x": 1 }, "many": [[{ "a": 2, "x": {} }], []], "x": [] });
         let variables = json!({ "outer": outer, "inner": { "a": 4, "x": null }, "undeclared": { "a": 1 } });
         assert_eq!(sum(SUM, variables).await, json!({ "data": { "sum": 7 } }));
+    }
+
+    #[tokio::test]
+    async fn a_variable_that_was_not_sent_has_its_default_everywhere() {
+        let query = "query($with: Boolean = true, $inner: [Inner!] = [{a: 3}]) {
+            sum(outer: {}, inner: $inner) @include(if: $with) __typename @skip(if: $with)
+        }";
+        assert_eq!(sum(query, json!({})).await, json!({ "data": { "sum": 3 } }));
+        assert_eq!(sum(query, json!({ "with": false })).await, json!({ "data": { "__typename": "Query" } }));
     }
 
     #[tokio::test]
