@@ -188,8 +188,8 @@ backend_test!(a_run_takes_its_artifacts_along_only_when_told_to, |app| {
     let taker = app.ada.run("demo", "taker").await;
     let of = |run: &str| json!({"runName": run, "aliases": []});
     let kept = TestArtifact::begin_with(&app.ada, "demo", "kept", &[("k", "k")], of("keeper")).await;
-    let taken = TestArtifact::begin_with(&app.ada, "demo", "taken", &[("t", "t")], of("taker")).await;
-    for version in [&kept, &taken] {
+    let gone_too = TestArtifact::begin_with(&app.ada, "demo", "taken", &[("t", "t")], of("taker")).await;
+    for version in [&kept, &gone_too] {
         version.send_files().await;
         version.send_manifest(&version.manifest(), "FULL").await;
         version.commit().await;

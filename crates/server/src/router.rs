@@ -58,11 +58,11 @@ fn bytes_routes() -> Router<AppState> {
         .route("/files/{entity}/{project}/{run}/{*name}", get(files::get))
         .route(
             "/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{digest}/{name}",
-            get(artifacts::by_collection),
+            get(artifacts::get),
         )
         .route(
             "/artifactsV2/{region}/{entity}/{project}/{collection}/{version}/{birth}/{digest}/{name}",
-            get(artifacts::by_version),
+            get(artifacts::get),
         )
         .route("/objects/{token}", get(objects::get).put(objects::put))
         .layer(cors)

@@ -33,15 +33,15 @@ const CHILDREN: &[&str] =
 /// Deletes a version. One that has aliases only with `with_aliases`. Its place is never given to another.
 pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases: bool) -> Result<Artifact> {
     let located = queries::locate(tx, caller, id).await?;
-    let named = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
-    if !with_aliases && !named.is_empty() {
-        let names: Vec<_> = named.iter().map(|row| row.alias.as_str()).collect();
+    let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
+    if !with_aliases && !aliases.is_empty() {
+        let names: Vec<_> = aliases.iter().map(|row| row.alias.as_str()).collect();
         return Err(Error::Precondition {
             code: "ARTIFACT_HAS_ALIASES",
             reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
         });
     }
-    check_protected_everywhere(tx, caller, &named).await?;
+    check_protected_everywhere(tx, caller, &aliases).await?;
     bury(tx, &located.artifact).await?;
     let Located { artifact, .. } = located;
     Ok(Artifact { state: ArtifactState::Deleted, ..artifact })

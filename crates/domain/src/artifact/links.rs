@@ -76,18 +76,17 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
         .filter(membership::Column::ArtifactId.eq(wanted.artifact))
         .one(tx.connection())
         .await?;
-    let place = match there {
-        Some(there) => there,
-        None => {
-            let place = membership::ActiveModel {
-                id: NotSet,
-                collection_id: Set(portfolio.id),
-                artifact_id: Set(wanted.artifact),
-                version_index: Set(collections::next_version(tx, &portfolio).await?),
-                created_at: Set(tx.now()),
-            };
-            place.insert(tx.connection()).await?
-        }
+    let place = if let Some(there) = there {
+        there
+    } else {
+        let place = membership::ActiveModel {
+            id: NotSet,
+            collection_id: Set(portfolio.id),
+            artifact_id: Set(wanted.artifact),
+            version_index: Set(collections::next_version(tx, &portfolio).await?),
+            created_at: Set(tx.now()),
+        };
+        place.insert(tx.connection()).await?
     };
     let names: Vec<String> = wanted.aliases.into_iter().chain([LATEST.to_owned()]).collect();
     aliases::assign(tx, &project, &portfolio, wanted.artifact, &names, caller).await?;
@@ -141,12 +140,12 @@ pub async fn unlink(
         return Err(missing());
     }
     let held = collections::hold(tx, found.id).await?;
-    let named = alias::Entity::find()
+    let rows = alias::Entity::find()
         .filter(alias::Column::CollectionId.eq(held.id))
         .filter(alias::Column::ArtifactId.eq(artifact))
         .all(tx.connection())
         .await?;
-    let names: Vec<String> = named.into_iter().map(|row| row.alias).collect();
+    let names: Vec<String> = rows.into_iter().map(|row| row.alias).collect();
     aliases::check_protected(tx, caller, &project, &names).await?;
     if remove_place(tx, held.id, artifact).await? == 0 {
         return Err(missing());

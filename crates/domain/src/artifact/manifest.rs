@@ -143,17 +143,15 @@ fn parse_entry(path: &str, entry: &RawValue) -> Result<ManifestEntry> {
     if size_bytes < 0 {
         return Err(invalid(&at(".size"), "must not be negative"));
     }
-    let content = match &raw.reference {
-        Some(_) => None,
-        None => {
-            let named = raw.extra.and_then(|extra| extra.alg);
-            let algorithm = match named.as_deref() {
-                None | Some("MD5") => DigestAlgorithm::Md5,
-                Some("XXH128") => DigestAlgorithm::Xxh128,
-                Some(other) => return Err(invalid(&at(".extra.alg"), format!("there is no {other:?}"))),
-            };
-            Some(ContentDigest::parse(algorithm, &raw.digest, &at(".digest"))?)
-        }
+    let content = if raw.reference.is_some() {
+        None
+    } else {
+        let algorithm = match raw.extra.and_then(|extra| extra.alg).as_deref() {
+            None | Some("MD5") => DigestAlgorithm::Md5,
+            Some("XXH128") => DigestAlgorithm::Xxh128,
+            Some(other) => return Err(invalid(&at(".extra.alg"), format!("there is no {other:?}"))),
+        };
+        Some(ContentDigest::parse(algorithm, &raw.digest, &at(".digest"))?)
     };
     Ok(ManifestEntry { path: name, digest: raw.digest, size_bytes, reference: raw.reference, content })
 }

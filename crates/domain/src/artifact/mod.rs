@@ -11,8 +11,10 @@ mod content;
 mod create;
 mod delete;
 mod digest;
+mod filter;
 mod lineage;
 mod links;
+mod listing;
 mod manifest;
 mod manifests;
 mod name;
@@ -35,8 +37,15 @@ pub use self::create::{NewArtifact, create, find_by_client_id};
 pub use self::delete::{delete, expire_pending, expire_versions, purge_step};
 pub(crate) use self::delete::{delete_of_run, purge_of_project};
 pub use self::digest::ContentDigest;
+pub use self::filter::{
+    CollectionField, ProjectField, VersionField, parse_collection_order, parse_collections, parse_projects,
+    parse_version_order, parse_versions,
+};
 pub use self::lineage::{Use, count_of_run, list_of_run, list_users, use_artifact};
 pub use self::links::{Link, Portfolio, link, unlink};
+pub use self::listing::{
+    CollectionQuery, Place, PlacesIn, count_collections, count_places, list_collections, list_places,
+};
 pub use self::manifest::MOST_BYTES as MOST_MANIFEST_BYTES;
 pub use self::manifests::{
     NewManifest, begin_manifest_upload, create_manifest, finish_manifest_upload, get_current_manifests,
@@ -44,9 +53,8 @@ pub use self::manifests::{
 };
 pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
 pub use self::queries::{
-    Alias, EntryFile, FileQuery, count_entries, entry_content, find, find_membership, get, get_aliases,
-    get_many, get_memberships, get_source_memberships, list_aliases, list_entries, list_memberships_of,
-    list_versions,
+    Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_many,
+    get_source_memberships, list_aliases, list_entries, list_memberships_of,
 };
 pub use self::state::{
     ArtifactRole, ArtifactState, CollectionKind, CollectionState, DigestAlgorithm, ManifestKind,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::Order;
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, JoinType, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, RelationDef, Select,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, JoinType, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, RelationDef, Select,
 };
 
 use super::{Artifact, ArtifactState, Collection, CollectionState, Membership, VersionName};
@@ -40,13 +40,7 @@ pub(super) async fn locate(db: &impl Source, caller: &Caller, id: ArtifactId) ->
     Ok(Located { artifact, collection, project })
 }
 
-/// The version of that id, pending or committed, if the caller may see its project.
-pub async fn get(db: &impl Source, caller: &Caller, id: ArtifactId) -> Result<(Artifact, Project)> {
-    let located = locate(db, caller, id).await?;
-    Ok((located.artifact, located.project))
-}
-
-/// The same; none where there is none.
+/// The version of that id, pending or committed, if the caller may see its project; none where there is none.
 pub async fn find(db: &impl Source, caller: &Caller, id: ArtifactId) -> Result<Option<Artifact>> {
     match locate(db, caller, id).await {
         Ok(located) => Ok(Some(located.artifact)),
@@ -104,24 +98,6 @@ pub async fn find_membership(
     Ok(places.filter(membership::Column::ArtifactId.eq(digested.id)).one(db.connection()).await?)
 }
 
-/// Places by collection and version, for things whose owner was checked.
-pub async fn get_memberships(
-    db: &impl Source,
-    wanted: &[(CollectionId, ArtifactId)],
-) -> Result<HashMap<(CollectionId, ArtifactId), Membership>> {
-    // Plan: ux_artifact_membership_artifact.
-    let mut either = Condition::any();
-    for (collection, artifact) in wanted {
-        either = either.add(
-            Condition::all()
-                .add(membership::Column::CollectionId.eq(*collection))
-                .add(membership::Column::ArtifactId.eq(*artifact)),
-        );
-    }
-    let rows = membership::Entity::find().filter(either).all(db.connection()).await?;
-    Ok(rows.into_iter().map(|row| ((row.collection_id, row.artifact_id), row)).collect())
-}
-
 /// The places of versions in the sequences that they were made in.
 pub async fn get_source_memberships(
     db: &impl Source,
@@ -153,21 +129,6 @@ pub async fn list_memberships_of(db: &impl Source, id: ArtifactId) -> Result<Vec
         (collection.state == CollectionState::Live).then(|| (place, collection.clone()))
     };
     Ok(places.into_iter().filter_map(with_collection).collect())
-}
-
-/// A page of a collection's versions, newest place first; `before` is the last one seen.
-pub async fn list_versions(
-    db: &impl Source,
-    collection: CollectionId,
-    before: Option<i64>,
-    limit: u64,
-) -> Result<Vec<Membership>> {
-    // Plan: ux_artifact_membership_version, backwards.
-    let mut query = membership::Entity::find().filter(membership::Column::CollectionId.eq(collection));
-    if let Some(before) = before {
-        query = query.filter(membership::Column::VersionIndex.lt(before));
-    }
-    Ok(query.order_by_desc(membership::Column::VersionIndex).limit(limit).all(db.connection()).await?)
 }
 
 /// An alias with its collection.
@@ -260,12 +221,6 @@ pub async fn list_entries(
     }
     query = query.order_by(entry::Column::Path, Order::Asc).limit(limit);
     Ok(query.into_model().all(db.connection()).await?)
-}
-
-/// How many files a version has, with references.
-pub async fn count_entries(db: &impl Source, artifact: ArtifactId) -> Result<i64> {
-    let found = artifact::Entity::find_by_id(artifact).one(db.connection()).await?;
-    Ok(found.map_or(0, |found| found.file_count))
 }
 
 /// A file of a version, for links that were signed for it. They end with the version, its collection and its project.

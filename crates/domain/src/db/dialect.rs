@@ -1,7 +1,8 @@
 //! The only place that asks which database it is.
 
 use sea_orm::sea_query::{
-    Alias, Asterisk, BinOper, Expr, ExprTrait as _, Func, IntoIden, JoinType, Query, SelectStatement,
+    Alias, ArrayType, Asterisk, BinOper, Expr, ExprTrait as _, Func, IntoIden, JoinType, Query,
+    SelectStatement,
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
@@ -157,6 +158,31 @@ pub(super) fn reclaim(connection: &impl ConnectionTrait) -> Option<Reclaim> {
         unused: pragma("PRAGMA freelist_count"),
         step: pragma("PRAGMA incremental_vacuum(1000)"),
         log: pragma("PRAGMA wal_checkpoint(TRUNCATE)"),
+    })
+}
+
+/// The member at `path` of a JSON document, as a number, as a text, and as a truth value: each null where it is not one.
+pub(crate) fn json_member(backend: DbBackend, document: &Expr, path: &[String]) -> [Expr; 3] {
+    if backend == DbBackend::Postgres {
+        let parts = path.iter().map(|part| part.clone().into()).collect();
+        let path = Value::Array(ArrayType::String, Some(Box::new(parts)));
+        return [
+            ("number", "(($1)::jsonb #> $2)::text::double precision"),
+            ("string", "(($1)::jsonb #>> $2)"),
+            ("boolean", "(($1)::jsonb #> $2)::text::boolean"),
+        ]
+        .map(|(of, value)| {
+            let sql = format!("CASE WHEN jsonb_typeof(($1)::jsonb #> $2) = '{of}' THEN {value} END");
+            Expr::cust_with_exprs(sql, [document.clone(), Expr::val(path.clone())])
+        });
+    }
+    // A quote has no place in a path of SQLite's.
+    let parts: Vec<String> = path.iter().map(|part| part.replace('"', "")).collect();
+    let path = format!("$.\"{}\"", parts.join("\".\""));
+    ["'integer', 'real'", "'text'", "'true', 'false'"].map(|of| {
+        let sql = format!("CASE WHEN json_type(?, ?) IN ({of}) THEN json_extract(?, ?) END");
+        let values = [document.clone(), Expr::val(path.clone())];
+        Expr::cust_with_exprs(sql, values.iter().chain(&values).cloned())
     })
 }
 

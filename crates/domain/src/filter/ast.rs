@@ -3,19 +3,19 @@
 use super::field::Field;
 use super::pattern::Pattern;
 
-/// A condition on a run. Every node is true or false, never unknown.
+/// A condition on a run, or on another record with fields of its own. Every node is true or false, never unknown.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Filter {
+pub(super) enum Filter<F = Field> {
     /// All of them; true when there is none.
-    All(Vec<Filter>),
+    All(Vec<Self>),
     /// One of them at least; false when there is none.
-    Any(Vec<Filter>),
+    Any(Vec<Self>),
     /// Not this.
-    Not(Box<Filter>),
+    Not(Box<Self>),
     /// A field passes a test.
     Test {
         /// Where the values are.
-        field: Field,
+        field: F,
         /// What one of them must satisfy.
         test: Test,
     },
@@ -45,7 +45,7 @@ pub(super) enum Comparison {
 
 /// An operand.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Scalar {
+pub(crate) enum Scalar {
     Null,
     Bool(bool),
     Number(f64),
@@ -54,8 +54,8 @@ pub(super) enum Scalar {
     Micros(i64),
 }
 
-impl Filter {
-    /// What is true of every run.
+impl<F> Filter<F> {
+    /// What is true of everything.
     pub(super) const EVERYTHING: Self = Self::All(Vec::new());
 
     pub(super) fn not(self) -> Self {

@@ -137,39 +137,7 @@ impl<'a> Compiler<'a> {
 
     /// None where no value of this type can pass.
     pub(super) fn cell_passes(self, cell: &Cell, test: &Test) -> Option<Expr> {
-        let expr = cell.expr.clone();
-        match test {
-            Test::OneOf(operands) => {
-                let mut values: Vec<Value> =
-                    operands.iter().filter_map(|operand| bind(cell.kind, operand)).collect();
-                match values.len() {
-                    0 => None,
-                    1 => values.pop().map(|value| expr.eq(value)),
-                    _ => Some(expr.is_in(values)),
-                }
-            }
-            Test::Compare(comparison, operand) => {
-                let value = bind(cell.kind, operand)?;
-                let expr = cell.ordered(self.backend);
-                Some(match comparison {
-                    // Objects and lists lie below the lowest number.
-                    Comparison::Less if cell.kind == Kind::Number => {
-                        expr.clone().gte(f64::MIN).and(expr.lt(value))
-                    }
-                    Comparison::LessOrEqual if cell.kind == Kind::Number => {
-                        expr.clone().gte(f64::MIN).and(expr.lte(value))
-                    }
-                    Comparison::Less => expr.lt(value),
-                    Comparison::LessOrEqual => expr.lte(value),
-                    Comparison::Greater => expr.gt(value),
-                    Comparison::GreaterOrEqual => expr.gte(value),
-                })
-            }
-            Test::Matches(pattern) if cell.kind == Kind::Text => {
-                Some(dialect::matches(self.backend, expr, pattern.rust(), pattern.postgres()))
-            }
-            Test::Matches(_) | Test::Exists => None,
-        }
+        cell_passes(self.backend, cell, test)
     }
 
     /// The run has a row in its index.
@@ -222,9 +190,46 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// None where no value of this type can pass.
+pub(super) fn cell_passes(backend: DbBackend, cell: &Cell, test: &Test) -> Option<Expr> {
+    let expr = cell.expr.clone();
+    match test {
+        Test::OneOf(operands) => {
+            let mut values: Vec<Value> =
+                operands.iter().filter_map(|operand| bind(cell.kind, operand)).collect();
+            match values.len() {
+                0 => None,
+                1 => values.pop().map(|value| expr.eq(value)),
+                _ => Some(expr.is_in(values)),
+            }
+        }
+        Test::Compare(comparison, operand) => {
+            let value = bind(cell.kind, operand)?;
+            let expr = cell.ordered(backend);
+            Some(match comparison {
+                // Objects and lists lie below the lowest number.
+                Comparison::Less if cell.kind == Kind::Number => {
+                    expr.clone().gte(f64::MIN).and(expr.lt(value))
+                }
+                Comparison::LessOrEqual if cell.kind == Kind::Number => {
+                    expr.clone().gte(f64::MIN).and(expr.lte(value))
+                }
+                Comparison::Less => expr.lt(value),
+                Comparison::LessOrEqual => expr.lte(value),
+                Comparison::Greater => expr.gt(value),
+                Comparison::GreaterOrEqual => expr.gte(value),
+            })
+        }
+        Test::Matches(pattern) if cell.kind == Kind::Text => {
+            Some(dialect::matches(backend, expr, pattern.rust(), pattern.postgres()))
+        }
+        Test::Matches(_) | Test::Exists => None,
+    }
+}
+
 /// `some` says that there is a value, and that it satisfies the condition; `matching` is that condition, none where no
 /// value can; `not_null` is true of a value that is not null, where there are nulls that count as values.
-fn passes(
+pub(super) fn passes(
     test: &Test,
     matching: Option<Expr>,
     not_null: Option<Expr>,
@@ -305,6 +310,6 @@ fn bind(kind: Kind, operand: &Scalar) -> Option<Value> {
     }
 }
 
-fn constant(truth: bool) -> Expr {
+pub(super) fn constant(truth: bool) -> Expr {
     Expr::cust(if truth { "TRUE" } else { "FALSE" })
 }

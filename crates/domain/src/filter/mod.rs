@@ -16,9 +16,14 @@ mod oracle_tests;
 mod order;
 mod parse;
 mod pattern;
+mod record;
 
+pub(crate) use self::ast::Scalar;
 pub(crate) use self::candidates::Candidates;
 pub(crate) use self::compile::{Cell, Compiler, value_cells};
 pub(crate) use self::field::{Column, Field, Kind};
 pub use self::order::RunOrder;
 pub use self::parse::RunFilter;
+pub(crate) use self::parse::{FilterField, moment};
+pub(crate) use self::record::{RecordField, Values};
+pub use self::record::{RecordFilter, RecordOrder};

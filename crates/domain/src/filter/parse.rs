@@ -1,5 +1,7 @@
 //! The client's Mongo-like JSON to a tree. Pure.
 
+use std::marker::PhantomData;
+
 use serde_json::{Map, Value};
 
 use super::ast::{Comparison, Filter, Scalar, Test};
@@ -29,7 +31,7 @@ impl RunFilter {
     pub fn parse(text: &str) -> Result<Self> {
         let source = if text.trim().is_empty() { "{}" } else { text };
         let document = serde_json::from_str(source).map_err(|error| invalid("", error.to_string()))?;
-        let mut parser = Parser::default();
+        let mut parser = Parser::<Field>::default();
         let tree = parser.object(&document, "", 1, true)?;
         let lifecycle = if parser.archived == Some(true) { Lifecycle::Archived } else { Lifecycle::Live };
         Ok(Self { source: source.to_owned(), tree, lifecycle })
@@ -49,16 +51,78 @@ impl RunFilter {
     }
 }
 
-#[derive(Default)]
-struct Parser {
+/// What a filter can name, on one kind of record.
+pub(crate) trait FilterField: Clone {
+    /// Reads a path as the client spells it.
+    fn parse(path: &str) -> Self;
+
+    /// Reads a string in the form in which the field's own values are stored.
+    fn text(&self, text: &str, at: &str) -> Result<Scalar>;
+
+    /// The same for a number.
+    fn number(&self, number: f64) -> Scalar {
+        Scalar::Number(number)
+    }
+
+    /// Whether records of this kind are archived, so that a filter chooses between those and the others.
+    const ARCHIVES: bool = false;
+}
+
+impl FilterField for Field {
+    fn parse(path: &str) -> Self {
+        Self::parse(path)
+    }
+
+    fn text(&self, text: &str, at: &str) -> Result<Scalar> {
+        match self {
+            Self::Column(Column::Duration) => Ok(Scalar::Text(text.to_owned())),
+            Self::Column(column) if column.kind() == Kind::Integer => moment(text, at),
+            Self::Value { .. } => Ok(Scalar::Text(index::cut(text))),
+            _ => Ok(Scalar::Text(index::storable(text).into_owned())),
+        }
+    }
+
+    fn number(&self, number: f64) -> Scalar {
+        match self {
+            Self::Column(Column::Duration) => Scalar::Micros(micros(number)),
+            _ => Scalar::Number(number),
+        }
+    }
+
+    const ARCHIVES: bool = true;
+}
+
+/// Reads a date and time.
+pub(crate) fn moment(text: &str, at: &str) -> Result<Scalar> {
+    let moment = Timestamp::parse(text).ok_or_else(|| {
+        invalid(at, "not a date and time; write for example 2026-01-31 or 2026-01-31T12:00:00Z")
+    })?;
+    Ok(Scalar::Micros(moment.0))
+}
+
+/// Reads a filter on records that are never archived; nothing and `{}` mean all of them.
+pub(super) fn parse_records<F: FilterField>(text: &str) -> Result<Filter<F>> {
+    let source = if text.trim().is_empty() { "{}" } else { text };
+    let document = serde_json::from_str(source).map_err(|error| invalid("", error.to_string()))?;
+    Parser::default().object(&document, "", 1, true)
+}
+
+struct Parser<F> {
     nodes: usize,
     operands: usize,
     archived: Option<bool>,
+    field: PhantomData<F>,
 }
 
-impl Parser {
+impl<F> Default for Parser<F> {
+    fn default() -> Self {
+        Self { nodes: 0, operands: 0, archived: None, field: PhantomData }
+    }
+}
+
+impl<F: FilterField> Parser<F> {
     /// An object whose entries must all hold. `required` while only conjunctions lie above it.
-    fn object(&mut self, value: &Value, at: &str, depth: usize, required: bool) -> Result<Filter> {
+    fn object(&mut self, value: &Value, at: &str, depth: usize, required: bool) -> Result<Filter<F>> {
         let entries = match value {
             Value::Object(entries) => entries,
             // The client's filter builder leaves null where a condition is switched off.
@@ -74,16 +138,16 @@ impl Parser {
                 "$or" => parts.push(Filter::Any(self.list(value, &at, depth, false)?)),
                 "$nor" => parts.push(Filter::Any(self.list(value, &at, depth, false)?).not()),
                 "$not" => parts.push(self.object(value, &at, depth + 1, false)?.not()),
-                "archived" => self.choose_lifecycle(value, &at, required)?,
+                "archived" if F::ARCHIVES => self.choose_lifecycle(value, &at, required)?,
                 operator if operator.starts_with('$') => return Err(unknown_operator(&at, operator)),
-                path => parts.push(self.condition(&Field::parse(path), value, &at, depth)?),
+                path => parts.push(self.condition(&F::parse(path), value, &at, depth)?),
             }
             self.count_node(&at)?;
         }
         Ok(Filter::all(parts))
     }
 
-    fn list(&mut self, value: &Value, at: &str, depth: usize, required: bool) -> Result<Vec<Filter>> {
+    fn list(&mut self, value: &Value, at: &str, depth: usize, required: bool) -> Result<Vec<Filter<F>>> {
         let items = as_list(value, at)?;
         let items = items.iter().enumerate();
         items.map(|(index, item)| self.object(item, &format!("{at}/{index}"), depth + 1, required)).collect()
@@ -102,7 +166,7 @@ impl Parser {
     }
 
     /// What stands at a field: operators, or a value to be equal to.
-    fn condition(&mut self, field: &Field, value: &Value, at: &str, depth: usize) -> Result<Filter> {
+    fn condition(&mut self, field: &F, value: &Value, at: &str, depth: usize) -> Result<Filter<F>> {
         match value {
             Value::Object(operators) => self.operators(field, operators, at, depth + 1),
             value => {
@@ -114,11 +178,11 @@ impl Parser {
 
     fn operators(
         &mut self,
-        field: &Field,
+        field: &F,
         operators: &Map<String, Value>,
         at: &str,
         depth: usize,
-    ) -> Result<Filter> {
+    ) -> Result<Filter<F>> {
         check_depth(depth, at)?;
         if operators.is_empty() {
             return Err(invalid(at, "an operator is missing"));
@@ -134,12 +198,12 @@ impl Parser {
 
     fn operator(
         &mut self,
-        field: &Field,
+        field: &F,
         operator: &str,
         value: &Value,
         at: &str,
         depth: usize,
-    ) -> Result<Filter> {
+    ) -> Result<Filter<F>> {
         let compare = |parser: &mut Self, comparison| {
             Ok(test(field, Test::Compare(comparison, parser.operand(field, value, at)?)))
         };
@@ -173,7 +237,7 @@ impl Parser {
     }
 
     /// Each of a list is among the field's values; nothing matches the empty list.
-    fn all_of(&mut self, field: &Field, value: &Value, at: &str) -> Result<Filter> {
+    fn all_of(&mut self, field: &F, value: &Value, at: &str) -> Result<Filter<F>> {
         let operands = self.operands(field, value, at)?;
         if operands.is_empty() {
             return Ok(Filter::Any(Vec::new()));
@@ -184,37 +248,26 @@ impl Parser {
         Ok(Filter::all(operands.into_iter().map(|operand| test(field, Test::OneOf(vec![operand]))).collect()))
     }
 
-    fn operands(&mut self, field: &Field, value: &Value, at: &str) -> Result<Vec<Scalar>> {
+    fn operands(&mut self, field: &F, value: &Value, at: &str) -> Result<Vec<Scalar>> {
         let items = as_list(value, at)?.iter().enumerate();
         items.map(|(index, item)| self.operand(field, item, &format!("{at}/{index}"))).collect()
     }
 
     /// A value in the form in which the field's own are stored.
-    fn operand(&mut self, field: &Field, value: &Value, at: &str) -> Result<Scalar> {
+    fn operand(&mut self, field: &F, value: &Value, at: &str) -> Result<Scalar> {
         self.operands += 1;
         if self.operands > MOST_OPERANDS {
             return Err(invalid(at, format!("a filter has at most {MOST_OPERANDS} values")));
         }
-        Ok(match (field, value) {
-            (_, Value::Null) => Scalar::Null,
-            (_, Value::Bool(bool)) => Scalar::Bool(*bool),
-            (Field::Column(Column::Duration), Value::Number(seconds)) => {
-                Scalar::Micros(micros(seconds.as_f64().unwrap_or_default()))
+        match value {
+            Value::Null => Ok(Scalar::Null),
+            Value::Bool(bool) => Ok(Scalar::Bool(*bool)),
+            Value::Number(number) => Ok(number.as_f64().map_or(Scalar::Null, |number| field.number(number))),
+            Value::String(text) => field.text(text, at),
+            Value::Array(_) | Value::Object(_) => {
+                Err(invalid(at, "a value is compared with a string, a number, true, false or null"))
             }
-            (_, Value::Number(number)) => number.as_f64().map_or(Scalar::Null, Scalar::Number),
-            (Field::Column(Column::Duration), Value::String(text)) => Scalar::Text(text.clone()),
-            (Field::Column(column), Value::String(text)) if column.kind() == Kind::Integer => {
-                let moment = Timestamp::parse(text).ok_or_else(|| {
-                    invalid(at, "not a date and time; write for example 2026-01-31 or 2026-01-31T12:00:00Z")
-                })?;
-                Scalar::Micros(moment.0)
-            }
-            (Field::Value { .. }, Value::String(text)) => Scalar::Text(index::cut(text)),
-            (_, Value::String(text)) => Scalar::Text(index::storable(text).into_owned()),
-            (_, Value::Array(_) | Value::Object(_)) => {
-                return Err(invalid(at, "a value is compared with a string, a number, true, false or null"));
-            }
-        })
+        }
     }
 
     fn count_node(&mut self, at: &str) -> Result<()> {
@@ -226,7 +279,7 @@ impl Parser {
     }
 }
 
-fn test(field: &Field, test: Test) -> Filter {
+fn test<F: Clone>(field: &F, test: Test) -> Filter<F> {
     Filter::Test { field: field.clone(), test }
 }
 

@@ -185,6 +185,7 @@ struct LinkArtifactPayload {
 }
 
 /// A link to take away.
+#[expect(clippy::struct_field_names, reason = "the client's names")]
 #[derive(InputObject)]
 struct UnlinkArtifactInput {
     /// The version.

@@ -3,8 +3,12 @@
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use counterweight_domain::account::{self, EntityKind};
+use counterweight_domain::artifact::Place;
 use counterweight_domain::project as domain_project;
 
+use super::artifact_list::{ArtifactCollectionConnection, ArtifactCollectionType, Slice, collection_query};
+use super::artifact_membership::ArtifactCollectionMembershipConnection;
+use crate::connection;
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::Owner;
@@ -223,6 +227,46 @@ impl Entity {
     /// Its organization. There are none yet.
     async fn organization(&self) -> Option<Organization> {
         None
+    }
+
+    /// Collections of versions in its projects, as in an organization's registries; portfolios where no kind is named.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "as many as the field has")]
+    async fn artifact_collections(
+        &self,
+        ctx: &Context<'_>,
+        project_filters: Option<JsonString>,
+        filters: Option<JsonString>,
+        collection_types: Option<Vec<ArtifactCollectionType>>,
+        after: Option<String>,
+        first: Option<i32>,
+        order: Option<String>,
+    ) -> Result<Option<ArtifactCollectionConnection>> {
+        let kinds = collection_types.unwrap_or_else(|| vec![ArtifactCollectionType::Portfolio]);
+        let place = Place::Entity(self.0.id);
+        let wanted = collection_query(place, kinds, project_filters.as_ref(), filters.as_ref())?;
+        let slice = Slice { order: order.as_deref(), after: after.as_deref(), first };
+        ArtifactCollectionConnection::page(ctx, &wanted, slice).await.map(Some)
+    }
+
+    /// Versions in the portfolios of its projects, as in an organization's registries.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "as many as the field has")]
+    async fn artifact_memberships(
+        &self,
+        ctx: &Context<'_>,
+        project_filters: Option<JsonString>,
+        collection_filters: Option<JsonString>,
+        filters: Option<JsonString>,
+        after: Option<String>,
+        first: Option<i32>,
+        order: Option<String>,
+    ) -> Result<Option<ArtifactCollectionMembershipConnection>> {
+        let (place, kinds) = (Place::Entity(self.0.id), vec![ArtifactCollectionType::Portfolio]);
+        let wanted = collection_query(place, kinds, project_filters.as_ref(), collection_filters.as_ref())?;
+        let slice = Slice { order: order.as_deref(), after: after.as_deref(), first };
+        let page = ArtifactCollectionMembershipConnection::page(ctx, wanted, filters.as_ref(), slice);
+        page.await.map(Some)
     }
 
     /// A project of it by name.

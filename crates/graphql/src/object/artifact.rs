@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Union}
 
 use counterweight_domain as domain;
 use counterweight_domain::artifact::{self, ArtifactRole};
-use counterweight_domain::id::{CollectionId, RunArtifactId};
+use counterweight_domain::id::{ArtifactId, CollectionId, RunArtifactId};
 
 use super::artifact_collection::{ArtifactCollection, ArtifactSequence};
 use super::artifact_file::{MOST_ENTRIES, entries_by_name, entry_page};
@@ -87,6 +87,7 @@ impl From<artifact::CollectionTag> for Tag {
 }
 
 /// Who made a version.
+#[expect(clippy::large_enum_variant, reason = "there is one in an answer")]
 #[derive(Union)]
 pub(crate) enum ArtifactCreator {
     /// A run.
@@ -174,6 +175,12 @@ impl Artifact {
 pub(super) async fn load_collection(ctx: &Context<'_>, id: CollectionId) -> Result<artifact::Collection> {
     let found = ctx.request()?.loader.load_one(id).await.or_graphql()?;
     found.ok_or_else(|| domain::Error::internal("a version without its collection")).or_graphql()
+}
+
+/// The version that a row names.
+pub(super) async fn load_version(ctx: &Context<'_>, id: ArtifactId) -> Result<artifact::Artifact> {
+    let found = ctx.request()?.loader.load_one(id).await.or_graphql()?;
+    found.ok_or_else(|| domain::Error::internal("a place without its version")).or_graphql()
 }
 
 #[Object]

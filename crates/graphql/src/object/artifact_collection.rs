@@ -10,12 +10,13 @@ use counterweight_domain::artifact::{self, Collection, CollectionKind, Collectio
 use super::artifact::{
     Artifact, ArtifactAlias, ArtifactAliasConnection, ArtifactAliasEdge, ArtifactDigestAlgorithm, Tag,
 };
+use super::artifact_list::{Slice, VersionedArtifactConnection};
 use super::{ArtifactCollectionMembership, ArtifactType, Project};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::TagsOfCollection;
-use crate::scalars::DateTime;
+use crate::scalars::{DateTime, JsonString};
 
 /// Names a kind of collection. The client compares the names.
 pub(crate) trait Kind: Send + Sync + 'static {
@@ -81,6 +82,7 @@ struct TagEdge {
 }
 
 /// A name under which versions are found.
+#[expect(clippy::duplicated_attributes, reason = "fields have arguments of the same names")]
 #[derive(Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "Global id."),
@@ -98,6 +100,15 @@ struct TagEdge {
         desc = "Names of its versions.",
         arg(name = "after", ty = "Option<String>"),
         arg(name = "first", ty = "Option<i32>")
+    ),
+    field(
+        name = "artifacts",
+        ty = "Option<VersionedArtifactConnection>",
+        desc = "Its versions, newest first where no order is given.",
+        arg(name = "after", ty = "Option<String>"),
+        arg(name = "first", ty = "Option<i32>"),
+        arg(name = "order", ty = "Option<String>"),
+        arg(name = "filters", ty = "Option<JsonString>")
     ),
     field(
         name = "artifact_membership",
@@ -190,6 +201,20 @@ impl<K: Kind> CollectionOf<K> {
         let end_cursor = rows.last().map(|row| connection::encode(&list, &row.alias)).transpose()?;
         let edges = rows.into_iter().map(|row| ArtifactAliasEdge { node: ArtifactAlias(row) }).collect();
         Ok(ArtifactAliasConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    }
+
+    /// Its versions, newest first where no order is given.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    pub(crate) async fn artifacts(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        order: Option<String>,
+        filters: Option<JsonString>,
+    ) -> Result<Option<VersionedArtifactConnection>> {
+        let slice = Slice { order: order.as_deref(), after: after.as_deref(), first };
+        VersionedArtifactConnection::page(ctx, &self.0, filters.as_ref(), slice).await.map(Some)
     }
 
     /// The version that a name means: `v3`, an alias, or a digest.

@@ -2,11 +2,10 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
-use counterweight_domain as domain;
 use counterweight_domain::artifact::{self, Membership};
 
 use super::FileConnection;
-use super::artifact::{Artifact, ArtifactAlias, load_collection};
+use super::artifact::{Artifact, ArtifactAlias, load_collection, load_version};
 use super::artifact_collection::ArtifactCollection;
 use super::artifact_file::entry_page;
 use crate::connection::{self, PageInfo};
@@ -50,13 +49,6 @@ impl ArtifactCollectionMembershipConnection {
     }
 }
 
-impl ArtifactCollectionMembership {
-    async fn version(&self, ctx: &Context<'_>) -> Result<artifact::Artifact> {
-        let found = ctx.request()?.loader.load_one(self.0.artifact_id).await.or_graphql()?;
-        found.ok_or_else(|| domain::Error::internal("a place without its version")).or_graphql()
-    }
-}
-
 #[Object]
 impl ArtifactCollectionMembership {
     /// Global id.
@@ -88,7 +80,7 @@ impl ArtifactCollectionMembership {
 
     /// The version.
     async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>> {
-        Ok(Some(Artifact(self.version(ctx).await?)))
+        Ok(Some(Artifact(load_version(ctx, self.0.artifact_id).await?)))
     }
 
     /// Its files, by path.
@@ -100,6 +92,7 @@ impl ArtifactCollectionMembership {
         after: Option<String>,
         first: Option<i32>,
     ) -> Result<Option<FileConnection>> {
-        entry_page(ctx, &self.version(ctx).await?, names, after.as_deref(), first).await.map(Some)
+        let version = load_version(ctx, self.0.artifact_id).await?;
+        entry_page(ctx, &version, names, after.as_deref(), first).await.map(Some)
     }
 }

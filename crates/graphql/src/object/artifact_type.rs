@@ -3,13 +3,14 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain as domain;
-use counterweight_domain::artifact::{self, Collection};
+use counterweight_domain::artifact::{self, Collection, Place};
 
 use super::artifact_collection::ArtifactCollection;
+use super::artifact_list::{ArtifactCollectionConnection, Slice, of_place};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::scalars::DateTime;
+use crate::scalars::{DateTime, JsonString};
 
 /// A kind of artifact within a project.
 pub(crate) struct ArtifactType(pub(crate) artifact::ArtifactType);
@@ -89,5 +90,19 @@ impl ArtifactType {
         let found = artifact::find_collection(&ctx.request()?.db, self.0.project_id, &name).await;
         let here = |found: &Collection| found.artifact_type_id == self.0.id;
         Ok(found.or_graphql()?.filter(here).map(ArtifactCollection::from))
+    }
+
+    /// Collections of this type.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn artifact_collections(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        filters: Option<JsonString>,
+        order: Option<String>,
+    ) -> Result<Option<ArtifactCollectionConnection>> {
+        let slice = Slice { order: order.as_deref(), after: after.as_deref(), first };
+        of_place(ctx, Place::Type(self.0.id), filters.as_ref(), slice).await.map(Some)
     }
 }

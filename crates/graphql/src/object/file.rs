@@ -20,7 +20,7 @@ use crate::scalars::{DateTime, Int64};
 /// A file.
 pub(crate) enum File {
     /// Of a run.
-    Run(RunFile),
+    Run(Box<RunFile>),
     /// Of a version of an artifact.
     Artifact(ArtifactFile),
 }
@@ -160,12 +160,13 @@ impl FileEdge {
 impl File {
     /// A stored file.
     pub(crate) fn stored(run: &domain::run::Run, stored: file::File) -> Self {
-        Self::Run(RunFile { run: run.clone(), name: stored.name.clone(), stored: Some(stored) })
+        let (run, name) = (run.clone(), stored.name.clone());
+        Self::Run(Box::new(RunFile { run, name, stored: Some(stored) }))
     }
 
     /// A name under which something may be uploaded.
     pub(crate) fn announced(run: &domain::run::Run, name: String) -> Self {
-        Self::Run(RunFile { run: run.clone(), name, stored: None })
+        Self::Run(Box::new(RunFile { run: run.clone(), name, stored: None }))
     }
 
     fn path(&self) -> &str {

@@ -5,6 +5,7 @@ mod alert;
 mod artifact;
 mod artifact_collection;
 mod artifact_file;
+mod artifact_list;
 mod artifact_membership;
 mod artifact_type;
 mod bulk_task;

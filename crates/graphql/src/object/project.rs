@@ -2,11 +2,12 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
-use counterweight_domain::artifact;
+use counterweight_domain::artifact::{self, Place};
 use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::project::{self, Project as Row};
 use counterweight_domain::run::{self, Grouping};
 
+use super::artifact_list::{ArtifactCollectionConnection, Slice, of_place};
 use super::{
     Artifact, ArtifactCollection, ArtifactCollectionMembership, ArtifactType, ArtifactTypeConnection,
 };
@@ -235,6 +236,20 @@ impl Project {
     ) -> Result<Option<ArtifactCollection>> {
         let found = artifact::find_collection(&ctx.request()?.db, self.0.id, &name).await.or_graphql()?;
         Ok(found.map(ArtifactCollection::from))
+    }
+
+    /// Collections of versions.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn artifact_collections(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        filters: Option<JsonString>,
+        order: Option<String>,
+    ) -> Result<Option<ArtifactCollectionConnection>> {
+        let slice = Slice { order: order.as_deref(), after: after.as_deref(), first };
+        of_place(ctx, Place::Project(self.0.id), filters.as_ref(), slice).await.map(Some)
     }
 
     /// Runs that match a filter (a Mongo-like JSON object). Archived ones only with `"archived": true`.

@@ -30,6 +30,7 @@ struct ServerFeature {
 
 /// Abilities that are there; the client takes every other name as absent.
 const FEATURES: &[&str] = &[
+    "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
     "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
     "ARTIFACT_COLLECTION_MEMBERSHIP_FILE_DOWNLOAD_HANDLER",
     "ARTIFACT_DIGEST_ALGORITHM",

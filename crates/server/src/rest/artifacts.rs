@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use counterweight_domain::artifact::{self, ContentPath};
 use counterweight_domain::id::ArtifactId;
+use serde::Deserialize;
 
 use super::download;
 use crate::auth::Requester;
@@ -13,37 +14,29 @@ use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// `/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{digest}/{name}`: of any version of a collection.
-pub async fn by_collection(
-    State(state): State<AppState>,
-    Path((_region, entity, project, collection, _birth, digest, name)): Path<Segments>,
-    Requester(caller): Requester,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let path = ContentPath { entity, project, collection, artifact: None, hex_digest: digest, name };
-    let found = artifact::content_by_digest(&state.db, &caller, &path).await?;
-    download::respond(&state.blobs, &found.try_into()?, &headers).await
+/// The parts of the address that say which file. There is one region, and the version that the bytes were uploaded for
+/// does not matter: content is found by its digest.
+#[derive(Debug, Deserialize)]
+pub struct Address {
+    entity: String,
+    project: String,
+    collection: String,
+    /// Older clients leave it out.
+    version: Option<String>,
+    digest: String,
+    name: String,
 }
 
-type Segments = (String, String, String, String, String, String, String);
-
-/// The same with the version before the birth: of that version.
-pub async fn by_version(
+/// `/artifactsV2/{region}/{entity}/{project}/{collection}/[{version}/]{birth}/{digest}/{name}`: a file of a version in a
+/// collection.
+pub async fn get(
     State(state): State<AppState>,
-    Path((_region, entity, project, collection, version, _birth, digest, name)): Path<(
-        String,
-        String,
-        String,
-        String,
-        String,
-        String,
-        String,
-        String,
-    )>,
+    Path(address): Path<Address>,
     Requester(caller): Requester,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let artifact = ArtifactId::from_node_id(&version);
+    let Address { entity, project, collection, version, digest, name } = address;
+    let artifact = version.as_deref().and_then(ArtifactId::from_node_id);
     let path = ContentPath { entity, project, collection, artifact, hex_digest: digest, name };
     let found = artifact::content_by_digest(&state.db, &caller, &path).await?;
     download::respond(&state.blobs, &found.try_into()?, &headers).await
