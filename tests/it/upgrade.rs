@@ -1,6 +1,5 @@
 //! A database of an earlier version keeps what is in it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use counterweight_domain::Env;
@@ -9,7 +8,6 @@ use counterweight_domain::id::RunId;
 use counterweight_domain::run;
 use counterweight_migrations::Migrator;
 use counterweight_storage::BlobStore;
-use object_store::memory::InMemory;
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::MigratorTrait as _;
 
@@ -55,7 +53,7 @@ async fn keeps(backend: Backend) {
     let id = RunId(1);
     assert_eq!(run::get_many(&db, &[id]).await.unwrap()[&id].name, "r");
     assert_eq!(database.select("SELECT 1 FROM run_value WHERE path = 'lr' AND num = 0.5").await.len(), 1);
-    let blobs = BlobStore::new(Arc::new(InMemory::new()));
+    let blobs = BlobStore::open("memory://").unwrap();
     let reader = Reader::new(db.clone(), blobs.clone());
     let budget = RowBudget::new(1 << 20);
     let rows = async || reader.rows(id, Stream::History, StepRange::default(), 10, &budget).await.unwrap();

@@ -36,6 +36,9 @@ backend_test!(bytes_of_another_digest_are_refused, |app| {
     let run = run_with_a_file(app).await;
     let right = ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==");
     assert_eq!(put(app, &run, right, "hellO".into()).await, (400, "DIGEST_MISMATCH".into()));
+    let nonsense = put(app, &run, ("content-md5", "5d41402abc4b2a76b9719d911017c592"), "hello".into()).await;
+    assert_eq!(nonsense, (400, "DIGEST_INVALID".into()));
+    assert_eq!(app.objects().await.len(), 1);
     nothing_changed(app, &run).await;
     assert_eq!(put(app, &run, right, "hello".into()).await.0, 200);
 });

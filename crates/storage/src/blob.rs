@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, GetResult, ObjectStoreExt as _};
 
-use crate::backend;
-use crate::digest::{Md5Digest, Md5Hasher};
+use crate::backend::Backend;
+use crate::digest::{ContentDigest, Hasher, Md5Digest};
 use crate::error::{BoxError, StorageError};
 use crate::key::ObjectKey;
+use crate::receive::receive;
 use crate::upload::{Upload, part_bytes};
 
 /// How long one step of the store may take: a part, a page of a listing, a piece of a download.
@@ -23,8 +24,7 @@ const DELETE_BATCH: usize = 1000;
 /// The bytes of everything, by key: a local folder, an S3 bucket, or memory.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
-    store: Arc<dyn ObjectStore>,
-    most_parts: u64,
+    pub(crate) backend: Backend,
     probes: Arc<AtomicU64>,
 }
 
@@ -68,13 +68,11 @@ pub struct Listed {
 impl BlobStore {
     /// Opens `file:///folder` (made if missing), `s3://bucket/prefix` (with the usual `AWS_` variables) or `memory://`.
     pub fn open(url: &str) -> Result<Self, StorageError> {
-        let (store, most_parts) = backend::open(url)?;
-        Ok(Self { most_parts, ..Self::new(store) })
+        Ok(Self::on(Backend::open(url)?))
     }
 
-    /// Keeps its objects in `store`.
-    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, most_parts: u64::MAX, probes: Arc::default() }
+    pub(crate) fn on(backend: Backend) -> Self {
+        Self { backend, probes: Arc::default() }
     }
 
     /// Streams `body` into the store and hashes it on the way.
@@ -87,12 +85,24 @@ impl BlobStore {
         body: impl Stream<Item = Result<Bytes, BoxError>> + Send,
         limit: PutLimit,
     ) -> Result<Stored, StorageError> {
-        let part_bytes = part_bytes(limit.expected_bytes, self.most_parts);
-        let mut upload = Upload::new(Arc::clone(&self.store), path(key), part_bytes);
-        let max_bytes = limit.max_bytes.min(part_bytes.saturating_mul(self.most_parts));
+        self.put_checked(key, body, limit, &[]).await
+    }
+
+    /// The same, for bytes that hash to each of `digests`.
+    pub async fn put_checked(
+        &self,
+        key: &ObjectKey,
+        body: impl Stream<Item = Result<Bytes, BoxError>> + Send,
+        limit: PutLimit,
+        digests: &[ContentDigest],
+    ) -> Result<Stored, StorageError> {
+        let most_parts = self.backend.parts.most;
+        let part_bytes = part_bytes(limit.expected_bytes, most_parts);
+        let mut upload = Upload::new(Arc::clone(&self.backend.objects), self.path(key), part_bytes);
+        let max_bytes = limit.max_bytes.min(part_bytes.saturating_mul(most_parts));
         let limit = PutLimit { max_bytes, ..limit };
         let result = async {
-            let stored = receive(&mut upload, body, limit).await?;
+            let stored = receive(&mut upload, body, limit, digests).await?;
             upload.complete().await?;
             Ok(stored)
         }
@@ -103,15 +113,27 @@ impl BlobStore {
         result
     }
 
+    /// Reads an object that is there, and hashes it: for one that came in a way that did not.
+    pub async fn check(&self, key: &ObjectKey, digests: &[ContentDigest]) -> Result<Stored, StorageError> {
+        let mut body = self.get(key, None).await?;
+        let mut hasher = Hasher::for_checking(digests);
+        while let Some(bytes) = body.stream.try_next().await? {
+            hasher.update(&bytes);
+        }
+        let found = hasher.finish();
+        found.check(digests)?;
+        Ok(Stored { size_bytes: body.total_bytes, md5: found.md5 })
+    }
+
     /// Reads an object, or those bytes of `range` that it has.
     pub async fn get(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<ObjectBody, StorageError> {
-        let path = path(key);
+        let path = self.path(key);
         let has_range = range.is_some();
         if range.as_ref().is_some_and(Range::is_empty) {
             return Err(StorageError::InvalidRange { size_bytes: self.head(key).await? });
         }
         let options = GetOptions::new().with_range(range.clone().map(GetRange::Bounded));
-        match within_patience(self.store.get_opts(&path, options)).await? {
+        match within_patience(self.backend.objects.get_opts(&path, options)).await? {
             Ok(found) => Ok(found.into()),
             // No two backends say in the same way that a range starts behind the end.
             Err(error) if has_range && !matches!(error, object_store::Error::NotFound { .. }) => {
@@ -129,15 +151,16 @@ impl BlobStore {
 
     /// The size of an object.
     pub async fn head(&self, key: &ObjectKey) -> Result<u64, StorageError> {
-        Ok(within_patience(self.store.head(&path(key))).await??.size)
+        Ok(within_patience(self.backend.objects.head(&self.path(key))).await??.size)
     }
 
     /// Deletes objects and says of each, in the same order, how it went. One that is not there is a success.
     pub async fn delete_many(&self, keys: &[ObjectKey]) -> Vec<(ObjectKey, Result<(), StorageError>)> {
         let mut outcomes = Vec::with_capacity(keys.len());
         for batch in keys.chunks(DELETE_BATCH) {
-            let paths: Vec<_> = batch.iter().map(|key| Ok(path(key))).collect();
-            let deletion = self.store.delete_stream(stream::iter(paths).boxed()).collect::<Vec<_>>();
+            let paths: Vec<_> = batch.iter().map(|key| Ok(self.path(key))).collect();
+            let deletion =
+                self.backend.objects.delete_stream(stream::iter(paths).boxed()).collect::<Vec<_>>();
             let results = match within_patience(deletion).await {
                 Ok(results) => results.into_iter().map(|result| forgive_missing(result.map(drop))).collect(),
                 Err(error) => vec![Err(error)],
@@ -149,14 +172,11 @@ impl BlobStore {
 
     /// Every object whose key begins with the segments of `prefix`; the order is the backend's.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Listed, StorageError>> {
-        let prefix = Path::from(prefix);
-        patiently(self.store.list(Some(&prefix)))
-            .try_filter_map(async |object| match ObjectKey::parse(object.location.as_ref()) {
-                Ok(key) => Ok(Some(Listed { key, size_bytes: object.size })),
-                Err(error) => {
-                    tracing::warn!(object.key = %object.location, %error, "the store holds an object that is not ours");
-                    Ok(None)
-                }
+        let blobs = self.clone();
+        patiently(self.backend.objects.list(Some(&self.backend.within(&Path::from(prefix)))))
+            .try_filter_map(move |object| {
+                let listed = blobs.key(&object.location).map(|key| Listed { key, size_bytes: object.size });
+                std::future::ready(Ok(listed))
             })
             .boxed()
     }
@@ -165,9 +185,11 @@ impl BlobStore {
     pub async fn probe(&self) -> Result<(), StorageError> {
         const CONTENT: &[u8] = b"counterweight";
         let number = self.probes.fetch_add(1, Ordering::Relaxed);
-        let path = Path::from(format!("probe/{}-{number}", std::process::id()));
-        within_patience(self.store.put(&path, CONTENT.into())).await?.map_err(StorageError::of_write)?;
-        match within_patience(self.store.get(&path)).await? {
+        let path = self.backend.within(&Path::from(format!("probe/{}-{number}", std::process::id())));
+        within_patience(self.backend.objects.put(&path, CONTENT.into()))
+            .await?
+            .map_err(StorageError::of_write)?;
+        match within_patience(self.backend.objects.get(&path)).await? {
             Ok(found) => {
                 let content: Vec<Bytes> = ObjectBody::from(found).stream.try_collect().await?;
                 if content.concat() != CONTENT {
@@ -179,13 +201,29 @@ impl BlobStore {
             Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        forgive_missing(within_patience(self.store.delete(&path)).await?)
+        forgive_missing(within_patience(self.backend.objects.delete(&path)).await?)
     }
 
-    /// The same objects, through another store.
+    pub(crate) fn path(&self, key: &ObjectKey) -> Path {
+        self.backend.within(&Path::from(key.as_str()))
+    }
+
+    /// The key of what is there, if it is one of ours.
+    pub(crate) fn key(&self, path: &Path) -> Option<ObjectKey> {
+        let inside: Path = path.prefix_match(&self.backend.prefix)?.collect();
+        match ObjectKey::parse(inside.as_ref()) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                tracing::warn!(object.key = %path, %error, "the store holds an object that is not ours");
+                None
+            }
+        }
+    }
+
+    /// The same objects, through another backend.
     #[cfg(any(test, feature = "fault"))]
-    pub(crate) fn through(&self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
-        Self { store: wrap(Arc::clone(&self.store)), ..self.clone() }
+    pub(crate) fn through(&self, wrap: impl FnOnce(Backend) -> Backend) -> Self {
+        Self { backend: wrap(self.backend.clone()), ..self.clone() }
     }
 }
 
@@ -208,46 +246,13 @@ impl From<GetResult> for ObjectBody {
     }
 }
 
-async fn receive(
-    upload: &mut Upload,
-    body: impl Stream<Item = Result<Bytes, BoxError>> + Send,
-    limit: PutLimit,
-) -> Result<Stored, StorageError> {
-    let PutLimit { max_bytes, expected_bytes } = limit;
-    if expected_bytes.is_some_and(|expected| expected > max_bytes) {
-        return Err(StorageError::TooLarge { limit: max_bytes });
-    }
-    let mut body = std::pin::pin!(body);
-    let mut size_bytes = 0;
-    let mut md5 = Md5Hasher::default();
-    while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(|error| StorageError::Body(error.into()))?;
-        size_bytes += bytes.len() as u64;
-        match expected_bytes {
-            Some(expected) if size_bytes > expected => {
-                return Err(StorageError::LengthMismatch { expected, got: size_bytes });
-            }
-            None if size_bytes > max_bytes => return Err(StorageError::TooLarge { limit: max_bytes }),
-            _ => {}
-        }
-        md5.update(&bytes);
-        upload.push(bytes).await?;
-    }
-    match expected_bytes {
-        Some(expected) if size_bytes < expected => {
-            Err(StorageError::LengthMismatch { expected, got: size_bytes })
-        }
-        _ => Ok(Stored { size_bytes, md5: md5.finish() }),
-    }
-}
-
 /// Bounds one step, so that a store that hangs is an error.
 pub(crate) async fn within_patience<T>(step: impl Future<Output = T>) -> Result<T, StorageError> {
     tokio::time::timeout(PATIENCE, step).await.map_err(|error| StorageError::Unavailable(Arc::new(error)))
 }
 
 /// Bounds each step of a stream; a reader that takes its time between them is not counted.
-fn patiently<T: Send + 'static>(
+pub(crate) fn patiently<T: Send + 'static>(
     steps: BoxStream<'static, object_store::Result<T>>,
 ) -> BoxStream<'static, Result<T, StorageError>> {
     stream::try_unfold(steps, async |mut steps| {
@@ -255,10 +260,6 @@ fn patiently<T: Send + 'static>(
         Ok(next.map(|item| (item, steps)))
     })
     .boxed()
-}
-
-fn path(key: &ObjectKey) -> Path {
-    Path::from(key.as_str())
 }
 
 fn forgive_missing(deleted: object_store::Result<()>) -> Result<(), StorageError> {

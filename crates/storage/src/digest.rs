@@ -5,6 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
+
+use crate::error::StorageError;
 
 /// The MD5 of an object, written in base64 as W&B does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,8 +16,8 @@ pub struct Md5Digest(pub [u8; 16]);
 
 /// The text is not the base64 of sixteen bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an md5 digest is the base64 of sixteen bytes")]
-pub struct Md5Error;
+#[error("a digest is the base64 of sixteen bytes")]
+pub struct DigestError;
 
 impl Md5Digest {
     /// The digest of `bytes`.
@@ -30,18 +33,17 @@ impl fmt::Display for Md5Digest {
 }
 
 impl FromStr for Md5Digest {
-    type Err = Md5Error;
+    type Err = DigestError;
 
-    fn from_str(text: &str) -> Result<Self, Md5Error> {
-        let bytes = STANDARD.decode(text).map_err(|_| Md5Error)?;
-        bytes.try_into().map(Self).map_err(|_| Md5Error)
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        decode(text).map(Self)
     }
 }
 
 impl TryFrom<String> for Md5Digest {
-    type Error = Md5Error;
+    type Error = DigestError;
 
-    fn try_from(text: String) -> Result<Self, Md5Error> {
+    fn try_from(text: String) -> Result<Self, DigestError> {
         text.parse()
     }
 }
@@ -50,6 +52,65 @@ impl From<Md5Digest> for String {
     fn from(digest: Md5Digest) -> Self {
         digest.to_string()
     }
+}
+
+/// How bytes are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DigestAlgorithm {
+    /// MD5.
+    Md5,
+    /// The 128 bits of `XXH3`, most significant byte first.
+    Xxh128,
+}
+
+/// What bytes hash to, by one of the algorithms that the client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContentDigest {
+    algorithm: DigestAlgorithm,
+    bytes: [u8; 16],
+}
+
+impl ContentDigest {
+    /// Reads the base64 of a digest, exactly as [`fmt::Display`] writes it.
+    pub fn parse(algorithm: DigestAlgorithm, text: &str) -> Result<Self, DigestError> {
+        Ok(Self { algorithm, bytes: decode(text)? })
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Self {
+        let bytes = match algorithm {
+            DigestAlgorithm::Md5 => Md5Digest::of(bytes).0,
+            DigestAlgorithm::Xxh128 => XxHash3_128::oneshot(bytes).to_be_bytes(),
+        };
+        Self { algorithm, bytes }
+    }
+
+    /// How the bytes were hashed.
+    pub fn algorithm(&self) -> DigestAlgorithm {
+        self.algorithm
+    }
+
+    /// The digest in lowercase hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.bytes)
+    }
+}
+
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&STANDARD.encode(self.bytes))
+    }
+}
+
+impl From<Md5Digest> for ContentDigest {
+    fn from(digest: Md5Digest) -> Self {
+        Self { algorithm: DigestAlgorithm::Md5, bytes: digest.0 }
+    }
+}
+
+fn decode(text: &str) -> Result<[u8; 16], DigestError> {
+    STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(DigestError)
 }
 
 /// Computes an [`Md5Digest`] from bytes that come in pieces.
@@ -68,6 +129,61 @@ impl Md5Hasher {
     }
 }
 
+/// Hashes in one pass by MD5, and by XXH128 where that is asked for.
+pub(crate) struct Hasher {
+    md5: Md5Hasher,
+    xxh128: Option<Box<XxHash3_128>>,
+}
+
+/// What a [`Hasher`] found.
+pub(crate) struct Digests {
+    pub(crate) md5: Md5Digest,
+    xxh128: Option<ContentDigest>,
+}
+
+impl Hasher {
+    /// Finds out what it takes to check `wanted`.
+    pub(crate) fn for_checking(wanted: &[ContentDigest]) -> Self {
+        let has_xxh128 = wanted.iter().any(|digest| digest.algorithm == DigestAlgorithm::Xxh128);
+        Self { md5: Md5Hasher::default(), xxh128: has_xxh128.then(|| Box::new(XxHash3_128::new())) }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        if let Some(xxh128) = &mut self.xxh128 {
+            xxh128.write(bytes);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digests {
+        let xxh128 = self.xxh128.map(|hasher| ContentDigest {
+            algorithm: DigestAlgorithm::Xxh128,
+            bytes: hasher.finish_128().to_be_bytes(),
+        });
+        Digests { md5: self.md5.finish(), xxh128 }
+    }
+}
+
+impl Digests {
+    /// Whether the bytes are what was `wanted` of them.
+    pub(crate) fn check(&self, wanted: &[ContentDigest]) -> Result<(), StorageError> {
+        for &wanted in wanted {
+            match self.by(wanted.algorithm) {
+                Some(got) if got != wanted => return Err(StorageError::DigestMismatch { wanted, got }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn by(&self, algorithm: DigestAlgorithm) -> Option<ContentDigest> {
+        match algorithm {
+            DigestAlgorithm::Md5 => Some(self.md5.into()),
+            DigestAlgorithm::Xxh128 => self.xxh128,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,18 +196,53 @@ mod tests {
     }
 
     #[test]
+    fn hashes_as_the_client_does() {
+        let long: Vec<u8> = (0..=250).cycle().take(3 * 1024 * 1024 + 7).collect();
+        for (bytes, md5, xxh128) in [
+            (&b""[..], "1B2M2Y8AsgTpgAmY7PhCfg==", "maoG0wFHmNhgAcMkRo1Jfw=="),
+            (b"hello", "XUFAKrxLKna5cZ2REBfFkg==", "tenBrQcbPn/Hec+qXlI4GA=="),
+            (&[b'a'; 300], "TlR10SWjPGGQcY51rcG3BA==", "XlY/LLKNIAXB0XWB2Ot+IQ=="),
+            (&long, "YqIsskWkz9saioulebLzig==", "b8ouwOPl9Dhiy5TDa4oljw=="),
+        ] {
+            for (algorithm, text) in [(DigestAlgorithm::Md5, md5), (DigestAlgorithm::Xxh128, xxh128)] {
+                let digest = ContentDigest::of(algorithm, bytes);
+                assert_eq!(digest.to_string(), text, "{} bytes by {algorithm:?}", bytes.len());
+                assert_eq!(ContentDigest::parse(algorithm, text), Ok(digest));
+            }
+        }
+    }
+
+    #[test]
+    fn hex_names_the_same_bytes() {
+        let digest = ContentDigest::of(DigestAlgorithm::Xxh128, b"hello");
+        assert_eq!(digest.to_hex(), "b5e9c1ad071b3e7fc779cfaa5e523818");
+    }
+
+    #[test]
     fn pieces_hash_like_the_whole() {
-        let mut hasher = Md5Hasher::default();
-        hasher.update(b"he");
-        hasher.update(b"");
-        hasher.update(b"llo");
-        assert_eq!(hasher.finish(), Md5Digest::of(b"hello"));
+        let bytes = b"hello".repeat(10_000);
+        let whole = [DigestAlgorithm::Md5, DigestAlgorithm::Xxh128].map(|a| ContentDigest::of(a, &bytes));
+        let mut hasher = Hasher::for_checking(&whole);
+        for piece in [&bytes[..7], &[], &bytes[7..3000], &bytes[3000..]] {
+            hasher.update(piece);
+        }
+        let digests = hasher.finish();
+        assert_eq!(whole.map(|digest| digests.by(digest.algorithm())), whole.map(Some));
     }
 
     #[test]
     fn refuses_other_lengths_and_alphabets() {
-        for text in ["", "XUFA", "5d41402abc4b2a76b9719d911017c592", "XUFAKrxLKna5cZ2REBfFkg"] {
-            assert_eq!(text.parse::<Md5Digest>(), Err(Md5Error), "{text:?}");
+        for text in [
+            "",
+            "XUFA",
+            "5d41402abc4b2a76b9719d911017c592",
+            "XUFAKrxLKna5cZ2REBfFkg",
+            "XUFAKrxLKna5cZ2REBfFkh==",
+            " XUFAKrxLKna5cZ2REBfFkg==",
+            "tenBrQcbPn_Hec-qXlI4GA==",
+        ] {
+            assert_eq!(text.parse::<Md5Digest>(), Err(DigestError), "{text:?}");
+            assert_eq!(ContentDigest::parse(DigestAlgorithm::Xxh128, text), Err(DigestError), "{text:?}");
         }
     }
 }

@@ -3,6 +3,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::digest::ContentDigest;
+
 /// The error of a body handed to the store.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -15,6 +17,18 @@ pub enum StorageError {
     /// There is no object under the key.
     #[error("no such object")]
     NotFound,
+    /// There is no such upload: completed, aborted, or never begun.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// The parts are not those that the store was given, or not all of them.
+    #[error("the parts do not make up an object")]
+    InvalidParts,
+    /// A part other than the last is smaller than the store takes.
+    #[error("a part other than the last has at least {least} bytes")]
+    PartTooSmall {
+        /// The size that would have been accepted.
+        least: u64,
+    },
     /// The body is larger than allowed.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
@@ -28,6 +42,14 @@ pub enum StorageError {
         expected: u64,
         /// What came until the upload was given up.
         got: u64,
+    },
+    /// The bytes are not those that were announced.
+    #[error("the bytes have the digest {got}, not {wanted}")]
+    DigestMismatch {
+        /// What they should hash to.
+        wanted: ContentDigest,
+        /// What they hash to, by the same algorithm.
+        got: ContentDigest,
     },
     /// The stream of the body broke.
     #[error("the body broke off")]

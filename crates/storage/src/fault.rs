@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
+use crate::backend::Backend;
 use crate::blob::BlobStore;
+use crate::uploads::{Begun, Uploads};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Fault {
     OutOfSpace,
 }
 
-/// Decides which calls of a [`FaultyStore`] fail. Each request counts as one call, so does each part of an upload.
+/// Decides which calls of a store fail. Each request counts as one call, so does each part of an upload.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);
 
@@ -85,23 +88,20 @@ impl Faults {
 
 /// An object store that fails on command.
 #[derive(Debug)]
-pub struct FaultyStore {
+struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     faults: Faults,
 }
 
-impl FaultyStore {
-    /// Passes its calls to `inner` as long as `faults` lets them.
-    pub fn new(inner: Arc<dyn ObjectStore>, faults: Faults) -> Self {
-        Self { inner, faults }
-    }
-}
-
 impl BlobStore {
-    /// The same objects, behind a [`FaultyStore`].
+    /// The same objects, behind a store that fails on command.
     #[must_use]
     pub fn with_faults(&self, faults: &Faults) -> Self {
-        self.through(|store| Arc::new(FaultyStore::new(store, faults.clone())))
+        self.through(|backend| Backend {
+            objects: Arc::new(FaultyStore { inner: backend.objects, faults: faults.clone() }),
+            uploads: Arc::new(FaultyUploads { inner: backend.uploads, faults: faults.clone() }),
+            ..backend
+        })
     }
 }
 
@@ -180,5 +180,54 @@ impl MultipartUpload for FaultyUpload {
 
     async fn abort(&mut self) -> Result<()> {
         self.inner.abort().await
+    }
+}
+
+#[derive(Debug)]
+struct FaultyUploads {
+    inner: Arc<dyn Uploads>,
+    faults: Faults,
+}
+
+#[async_trait]
+impl MultipartStore for FaultyUploads {
+    async fn create_multipart(&self, path: &Path) -> Result<MultipartId> {
+        self.faults.pass()?;
+        self.inner.create_multipart(path).await
+    }
+
+    async fn put_part(
+        &self,
+        path: &Path,
+        id: &MultipartId,
+        part_idx: usize,
+        data: PutPayload,
+    ) -> Result<PartId> {
+        self.faults.pass()?;
+        self.inner.put_part(path, id, part_idx, data).await
+    }
+
+    async fn complete_multipart(
+        &self,
+        path: &Path,
+        id: &MultipartId,
+        parts: Vec<PartId>,
+    ) -> Result<PutResult> {
+        self.faults.pass()?;
+        self.inner.complete_multipart(path, id, parts).await
+    }
+
+    async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> Result<()> {
+        self.faults.pass()?;
+        self.inner.abort_multipart(path, id).await
+    }
+}
+
+impl Uploads for FaultyUploads {
+    fn unfinished(&self, prefix: &Path) -> BoxStream<'static, Result<Begun>> {
+        match self.faults.pass() {
+            Ok(()) => self.inner.unfinished(prefix),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
     }
 }

@@ -1,3 +1,5 @@
+mod uploads;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -9,13 +11,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+
+use self::uploads::UPLOADS;
 
 const STORE: &str = "LocalFolder";
 const READ_BYTES: u64 = 256 * 1024;
@@ -24,7 +28,8 @@ const DELETE_BATCH: usize = 1000;
 /// A folder of the local disk as an object store: what it has acknowledged survives a loss of power.
 ///
 /// [`LocalFileSystem`] reads and lists; it never syncs, so writes and deletes are done here. Until it is whole, an
-/// object is staged as `<name>#<number>` beside its place, a name that [`LocalFileSystem`] does not list.
+/// object is staged as `<name>#<number>` beside its place, a name that [`LocalFileSystem`] does not list. Parts that
+/// come in requests of their own wait in a folder of theirs.
 #[derive(Debug)]
 pub(crate) struct LocalFolder {
     root: Arc<FilePath>,
@@ -111,7 +116,8 @@ impl ObjectStore for LocalFolder {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list(prefix)
+        let is_object = |object: &ObjectMeta| !object.location.as_ref().starts_with(UPLOADS);
+        self.files.list(prefix).try_filter(move |object| std::future::ready(is_object(object))).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -265,7 +271,7 @@ fn delete(root: &FilePath, files: &LocalFileSystem, locations: Vec<Result<Path>>
     for (folder, places) in by_folder {
         let leftovers = staging_leftovers(&folder);
         for (index, place) in &places {
-            let removed = remove(place, &leftovers);
+            let removed = remove(root, place, &leftovers);
             if let Err(error) = removed {
                 results[*index] = Err(failure(error));
             }
@@ -300,8 +306,9 @@ fn staging_leftovers(folder: &FilePath) -> Leftovers {
     Ok(leftovers)
 }
 
-fn remove(place: &FilePath, leftovers: &Leftovers) -> io::Result<()> {
+fn remove(root: &FilePath, place: &FilePath, leftovers: &Leftovers) -> io::Result<()> {
     missing_is_fine(fs::remove_file(place))?;
+    uploads::forget_all(root, place)?;
     let leftovers = leftovers.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
     for path in place.file_name().and_then(|name| leftovers.get(name)).into_iter().flatten() {
         missing_is_fine(fs::remove_file(path))?;

@@ -7,15 +7,25 @@ mod error;
 #[cfg(any(test, feature = "fault"))]
 mod fault;
 mod folder;
+mod gather;
 mod key;
+mod memory;
+mod multipart;
+mod part;
+mod receive;
+mod s3;
 mod signed_url;
+#[cfg(test)]
+mod testing;
 mod upload;
+mod uploads;
 
 pub use blob::{BlobStore, Listed, ObjectBody, PutLimit, Stored};
-pub use digest::{Md5Digest, Md5Error, Md5Hasher};
+pub use digest::{ContentDigest, DigestAlgorithm, DigestError, Md5Digest, Md5Hasher};
 pub use error::{BoxError, Cause, Misconfiguration, StorageError};
 #[cfg(any(test, feature = "fault"))]
-pub use fault::{Fault, Faults, FaultyStore};
+pub use fault::{Fault, Faults};
 pub use key::{KeyError, ObjectKey};
+pub use multipart::{CompletedPart, MOST_PARTS, Part, PartNumber, Unfinished, UploadId, UploadIdError};
 pub use signed_url::{SealError, TokenError, UrlSigner};
 pub use upload::LARGEST_OBJECT;

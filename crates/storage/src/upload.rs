@@ -2,23 +2,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, PutPayloadMut};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _};
 use tokio::task::JoinSet;
 
 use crate::blob::within_patience;
 use crate::error::StorageError;
+use crate::gather::Gather;
+use crate::receive::Sink;
 
-const PART_BYTES: u64 = 5 * 1024 * 1024;
+/// What S3 takes at least.
+pub(crate) const PART_BYTES: u64 = 5 * 1024 * 1024;
 /// What one part may take of the memory.
 const LARGEST_PART_BYTES: u64 = 64 * 1024 * 1024;
-/// What S3 takes.
+/// What S3 takes at most.
 pub(crate) const S3_PARTS: u64 = 10_000;
 /// The largest object of any store, so that one can be copied into every other.
 pub const LARGEST_OBJECT: u64 = LARGEST_PART_BYTES * S3_PARTS;
 /// One part travels while the next one fills.
-const PARTS_IN_FLIGHT: usize = 2;
-/// Pieces below this are copied together, so that a part never is a list of a million crumbs.
-const CRUMB_BYTES: usize = 4096;
+pub(crate) const PARTS_IN_FLIGHT: usize = 2;
 
 /// An object on its way into the store: one put if it is small, parts of equal size if it is not.
 ///
@@ -26,8 +27,7 @@ const CRUMB_BYTES: usize = 4096;
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    part_bytes: usize,
-    buffer: PutPayloadMut,
+    buffer: Gather,
     multipart: Option<Box<dyn MultipartUpload>>,
     in_flight: JoinSet<object_store::Result<()>>,
 }
@@ -37,35 +37,16 @@ impl Upload {
         Self {
             store,
             path,
-            part_bytes: usize::try_from(part_bytes).unwrap_or(usize::MAX),
-            buffer: PutPayloadMut::new(),
+            buffer: Gather::new(usize::try_from(part_bytes).unwrap_or(usize::MAX)),
             multipart: None,
             in_flight: JoinSet::new(),
         }
     }
 
-    pub(crate) async fn push(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
-        while !bytes.is_empty() {
-            // A full part waits for the next byte: without one the object may still be small.
-            if self.buffer.content_length() == self.part_bytes {
-                self.send_part().await?;
-            }
-            let room = self.part_bytes - self.buffer.content_length();
-            let piece = bytes.split_to(room.min(bytes.len()));
-            if piece.len() < CRUMB_BYTES {
-                self.buffer.extend_from_slice(&piece);
-            } else {
-                self.buffer.push(piece);
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the object visible, whole.
     pub(crate) async fn complete(&mut self) -> Result<(), StorageError> {
         if self.multipart.is_none() {
-            let payload = self.take_buffer();
-            let put = self.store.put(&self.path, payload);
+            let put = self.store.put(&self.path, self.buffer.take());
             within_patience(put).await?.map_err(StorageError::of_write)?;
             return Ok(());
         }
@@ -88,7 +69,7 @@ impl Upload {
 
     async fn send_part(&mut self) -> Result<(), StorageError> {
         self.wait_for_room(PARTS_IN_FLIGHT - 1).await?;
-        let part = self.take_buffer();
+        let part = self.buffer.take();
         let multipart = match &mut self.multipart {
             Some(multipart) => multipart,
             none => {
@@ -109,9 +90,18 @@ impl Upload {
         }
         Ok(())
     }
+}
 
-    fn take_buffer(&mut self) -> PutPayload {
-        std::mem::take(&mut self.buffer).freeze()
+impl Sink for Upload {
+    async fn push(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
+        while !bytes.is_empty() {
+            // A full part waits for the next byte: without one the object may still be small.
+            if self.buffer.is_full() {
+                self.send_part().await?;
+            }
+            self.buffer.fill(&mut bytes);
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,6 @@ use counterweight_server::{AppState, router};
 use counterweight_storage::{BlobStore, Faults};
 use counterweight_worker::{Settings, Worker, gc};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use object_store::memory::InMemory;
 use tokio::task::JoinHandle;
 
 use super::backend::{Backend, TestDatabase};
@@ -57,7 +56,7 @@ impl TestApp {
         let clock = Arc::new(ManualClock::new(START));
         let env = Env::new(clock.clone(), Arc::new(SeededRandom::new(1)));
         let db = database.open(connections, env).await;
-        let blobs = BlobStore::new(Arc::new(InMemory::new()));
+        let blobs = BlobStore::open("memory://").unwrap();
         let faults = Faults::default();
         let served = blobs.with_faults(&faults);
         let (history, ingest) = history::Writer::new(db.clone(), blobs.clone());

@@ -11,7 +11,8 @@ use counterweight_domain::history;
 use counterweight_domain::id::BlobId;
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
-    BlobStore, BoxError, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit, StorageError, Stored, TokenError,
+    BlobStore, BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit,
+    StorageError, Stored, TokenError,
 };
 use futures_util::TryStreamExt as _;
 
@@ -62,11 +63,13 @@ pub async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let grant = open(&state, &token)?;
-    let upload = begin(&state, &grant).await?;
     let (parts, body) = request.into_parts();
-    let limit = PutLimit { max_bytes: upload.max_bytes, expected_bytes: announced(&parts.headers)? };
-    let stored = state.blobs.put_stream(&upload.key, chunks(body), limit).await.map_err(refused)?;
-    check_announced(&parts.headers, &upload, &stored)?;
+    let (expected_bytes, mut digests) = (announced(&parts.headers)?, announced_md5(&parts.headers)?);
+    let upload = begin(&state, &grant).await?;
+    digests.extend(upload.md5.map(ContentDigest::from));
+    let limit = PutLimit { max_bytes: upload.max_bytes, expected_bytes };
+    let stored =
+        state.blobs.put_checked(&upload.key, chunks(body), limit, &digests).await.map_err(refused)?;
     let finished = finish(&state, &grant, &upload, stored).await;
     if let Err(Error::Conflict { .. }) = finished {
         discard(&state.blobs, upload.key).await;
@@ -145,15 +148,12 @@ fn announced(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     })
 }
 
-/// Whether the bytes are what the header, and whoever announced the file, said that they would be.
-fn check_announced(headers: &HeaderMap, upload: &Upload, stored: &Stored) -> Result<(), Problem> {
-    let md5 = stored.md5.to_string();
-    let claimed = headers.get("content-md5").is_none_or(|claimed| claimed.as_bytes() == md5.as_bytes());
-    if claimed && upload.md5.is_none_or(|announced| announced == stored.md5) {
-        return Ok(());
-    }
-    let message = "the bytes that arrived do not have the announced MD5";
-    Err(Problem::new(StatusCode::BAD_REQUEST, "DIGEST_MISMATCH", message))
+fn announced_md5(headers: &HeaderMap) -> Result<Vec<ContentDigest>, Problem> {
+    let Some(digest) = headers.get("content-md5") else { return Ok(Vec::new()) };
+    let digest = digest.to_str().ok().and_then(|md5| ContentDigest::parse(DigestAlgorithm::Md5, md5).ok());
+    digest.map(|digest| vec![digest]).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", "Content-MD5 is not the base64 of an MD5")
+    })
 }
 
 /// What went wrong between the client and the store, by who can do something about it.
@@ -166,6 +166,10 @@ pub(super) fn refused(error: StorageError) -> Problem {
         StorageError::LengthMismatch { expected, got } => {
             let message = format!("{got} bytes arrived where {expected} were announced");
             Problem::new(StatusCode::BAD_REQUEST, "LENGTH_MISMATCH", message)
+        }
+        StorageError::DigestMismatch { got, .. } => {
+            let message = format!("the bytes that arrived have the digest {got}, another was announced");
+            Problem::new(StatusCode::BAD_REQUEST, "DIGEST_MISMATCH", message)
         }
         StorageError::Body(_) => {
             Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_INCOMPLETE", "the body broke off")

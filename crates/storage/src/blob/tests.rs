@@ -1,86 +1,14 @@
 use std::fs;
-use std::path::{Path as FilePath, PathBuf};
-
-use url::Url;
+use std::path::PathBuf;
 
 use super::*;
+use crate::digest::DigestAlgorithm;
 use crate::fault::{Fault, Faults};
-
-const PART: usize = 5 * 1024 * 1024;
-const ANY: PutLimit = PutLimit { max_bytes: u64::MAX, expected_bytes: None };
-
-/// A store on each backend that needs no server, and the folder behind it if there is one.
-struct Backend {
-    blobs: BlobStore,
-    folder: Option<tempfile::TempDir>,
-}
-
-impl Backend {
-    fn memory() -> Self {
-        Self { blobs: BlobStore::open("memory://").unwrap(), folder: None }
-    }
-
-    fn local() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = Url::from_file_path(folder.path()).unwrap();
-        Self { blobs: BlobStore::open(url.as_str()).unwrap(), folder: Some(folder) }
-    }
-
-    fn each() -> [Self; 2] {
-        [Self::memory(), Self::local()]
-    }
-
-    fn root(&self) -> &FilePath {
-        self.folder.as_ref().unwrap().path()
-    }
-
-    async fn assert_empty(&self) {
-        assert_eq!(listed(&self.blobs, "").await, []);
-        if let Some(folder) = &self.folder {
-            assert_eq!(entries(folder.path()), Vec::<PathBuf>::new());
-        }
-    }
-}
-
-fn entries(folder: &FilePath) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
-}
-
-fn key(text: &str) -> ObjectKey {
-    ObjectKey::parse(text).unwrap()
-}
-
-fn pieces(bytes: &[u8], size: usize) -> Vec<Result<Bytes, BoxError>> {
-    bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
-}
-
-async fn put(blobs: &BlobStore, to: &str, bytes: &[u8], limit: PutLimit) -> Result<Stored, StorageError> {
-    blobs.put_stream(&key(to), stream::iter(pieces(bytes, 700_001)), limit).await
-}
-
-async fn read(blobs: &BlobStore, from: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-    let body = blobs.get(&key(from), range).await?;
-    let content: Vec<Bytes> = body.stream.try_collect().await?;
-    Ok(content.concat())
-}
-
-async fn listed(blobs: &BlobStore, prefix: &str) -> Vec<(String, u64)> {
-    let objects: Vec<Listed> = blobs.list(prefix).try_collect().await.unwrap();
-    let mut objects: Vec<_> = objects.into_iter().map(|o| (o.key.to_string(), o.size_bytes)).collect();
-    objects.sort();
-    objects
-}
-
-/// Bytes that do not repeat with the size of a part.
-fn content(size: usize) -> Vec<u8> {
-    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(size / 251 + 1);
-    bytes.truncate(size);
-    bytes
-}
+use crate::testing::{ANY, PART, TestStore, content, entries, key, listed, pieces, put, read};
 
 #[tokio::test]
 async fn what_goes_in_comes_out() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for size in [0, 1, PART - 1, PART, PART + 1, 3 * PART + 7] {
             let bytes = content(size);
             let limit = PutLimit { max_bytes: size as u64, expected_bytes: Some(size as u64) };
@@ -94,7 +22,7 @@ async fn what_goes_in_comes_out() {
 
 #[tokio::test]
 async fn crumbs_arrive_in_order() {
-    let Backend { blobs, .. } = Backend::memory();
+    let TestStore { blobs, .. } = TestStore::memory();
     let bytes = content(10_000);
     blobs.put_stream(&key("a"), stream::iter(pieces(&bytes, 3)), ANY).await.unwrap();
     assert_eq!(read(&blobs, "a", None).await.unwrap(), bytes);
@@ -102,7 +30,7 @@ async fn crumbs_arrive_in_order() {
 
 #[tokio::test]
 async fn a_second_put_replaces_the_first() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         put(&backend.blobs, "a", b"first", ANY).await.unwrap();
         put(&backend.blobs, "a", b"second", ANY).await.unwrap();
         assert_eq!(read(&backend.blobs, "a", None).await.unwrap(), b"second");
@@ -111,7 +39,7 @@ async fn a_second_put_replaces_the_first() {
 
 #[tokio::test]
 async fn ranges_are_cut_to_the_object() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         put(&backend.blobs, "a", b"0123456789", ANY).await.unwrap();
         for (range, bytes) in [(0..10, "0123456789"), (3..5, "34"), (9..10, "9"), (7..100, "789")] {
             let body = backend.blobs.get(&key("a"), Some(range.clone())).await.unwrap();
@@ -128,7 +56,7 @@ async fn ranges_are_cut_to_the_object() {
 
 #[tokio::test]
 async fn a_missing_object_is_not_found() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         put(&backend.blobs, "folder/object", b"x", ANY).await.unwrap();
         for missing in ["gone", "folder", "no/such/folder"] {
             let errors = [
@@ -145,7 +73,7 @@ async fn a_missing_object_is_not_found() {
 
 #[tokio::test]
 async fn too_large_a_body_leaves_nothing_behind() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for size in [11, 2 * PART] {
             let limit = PutLimit { max_bytes: size as u64 - 1, expected_bytes: None };
             let error = put(&backend.blobs, "a/b", &content(size), limit).await.unwrap_err();
@@ -157,7 +85,7 @@ async fn too_large_a_body_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn an_announced_size_above_the_limit_is_refused_before_the_body_is_read() {
-    let Backend { blobs, .. } = Backend::memory();
+    let TestStore { blobs, .. } = TestStore::memory();
     let limit = PutLimit { max_bytes: 5, expected_bytes: Some(6) };
     let error = blobs.put_stream(&key("a"), stream::pending(), limit).await.unwrap_err();
     assert!(matches!(error, StorageError::TooLarge { limit: 5 }));
@@ -165,7 +93,8 @@ async fn an_announced_size_above_the_limit_is_refused_before_the_body_is_read() 
 
 #[tokio::test]
 async fn a_store_that_takes_few_parts_gets_larger_ones_or_says_that_the_body_is_too_large() {
-    let blobs = BlobStore { most_parts: 2, ..Backend::memory().blobs };
+    let mut blobs = TestStore::memory().blobs;
+    blobs.backend.parts.most = 2;
     for (size, expected_bytes, is_taken) in
         [(2 * PART, None, true), (2 * PART + 1, None, false), (2 * PART + 1, Some(2 * PART as u64 + 1), true)]
     {
@@ -184,7 +113,7 @@ async fn a_store_that_takes_few_parts_gets_larger_ones_or_says_that_the_body_is_
 
 #[tokio::test]
 async fn a_body_of_another_length_leaves_nothing_behind() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for (size, expected) in [(10, 11_u64), (11, 10), (2 * PART, 2 * PART as u64 + 1), (0, 1)] {
             let limit = PutLimit { max_bytes: u64::MAX, expected_bytes: Some(expected) };
             let error = put(&backend.blobs, "a/b", &content(size), limit).await.unwrap_err();
@@ -197,8 +126,38 @@ async fn a_body_of_another_length_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn other_bytes_than_announced_leave_nothing_behind() {
+    use DigestAlgorithm::{Md5, Xxh128};
+    for backend in TestStore::each() {
+        for size in [10, 2 * PART] {
+            let bytes = content(size);
+            let put = async |digests: &[ContentDigest]| {
+                let body = stream::iter(pieces(&bytes, 700_001));
+                backend.blobs.put_checked(&key("a/b"), body, ANY, digests).await
+            };
+            let right = [Md5, Xxh128].map(|algorithm| ContentDigest::of(algorithm, &bytes));
+            let wrong = [Md5, Xxh128].map(|algorithm| ContentDigest::of(algorithm, b"others"));
+            for (at, digests) in [(0, [wrong[0], right[1]]), (1, [right[0], wrong[1]])] {
+                match put(&digests).await {
+                    Err(StorageError::DigestMismatch { wanted, got }) => {
+                        assert_eq!((wanted, got), (wrong[at], right[at]));
+                    }
+                    other => panic!("{other:?}"),
+                }
+                backend.assert_empty().await;
+            }
+            let stored = put(&right).await.unwrap();
+            assert_eq!(backend.blobs.check(&key("a/b"), &right).await.unwrap(), stored);
+            let error = backend.blobs.check(&key("a/b"), &wrong[1..]).await.unwrap_err();
+            assert!(matches!(error, StorageError::DigestMismatch { .. }), "{error:?}");
+            backend.blobs.delete_many(&[key("a/b")]).await[0].1.as_ref().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broken_body_leaves_nothing_behind() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for size in [10, 2 * PART] {
             let broken = [Err("connection reset".into())];
             let body = stream::iter(pieces(&content(size), PART).into_iter().chain(broken));
@@ -211,7 +170,7 @@ async fn a_broken_body_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_broken_body_leaves_the_earlier_object() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         put(&backend.blobs, "a", b"first", ANY).await.unwrap();
         let body = stream::iter([Ok(Bytes::from(content(2 * PART))), Err("connection reset".into())]);
         backend.blobs.put_stream(&key("a"), body, ANY).await.unwrap_err();
@@ -219,37 +178,33 @@ async fn a_broken_body_leaves_the_earlier_object() {
     }
 }
 
-#[test]
-fn a_dropped_upload_leaves_nothing_behind() {
-    for backend in Backend::each() {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (sender, mut parts) = tokio::sync::mpsc::channel::<Bytes>(1);
-            let body = stream::poll_fn(move |context| parts.poll_recv(context).map(|part| part.map(Ok)));
-            let key = key("a/b");
-            let upload = backend.blobs.put_stream(&key, body, ANY);
-            let feed = async {
-                for _ in 0..4 {
-                    sender.send(Bytes::from(content(PART))).await.unwrap();
-                }
-            };
-            tokio::select! {
-                result = upload => panic!("ended without its end: {result:?}"),
-                () = feed => {}
+#[tokio::test]
+async fn a_dropped_upload_leaves_nothing_behind() {
+    for store in TestStore::each() {
+        let (sender, mut parts) = tokio::sync::mpsc::channel::<Bytes>(1);
+        let body = stream::poll_fn(move |context| parts.poll_recv(context).map(|part| part.map(Ok)));
+        let key = key("a/b");
+        let upload = store.blobs.put_stream(&key, body, ANY);
+        let feed = async {
+            for _ in 0..4 {
+                sender.send(Bytes::from(content(PART))).await.unwrap();
             }
-        });
-        // The runtime finishes what has begun to clean up before it is gone.
-        drop(runtime);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(backend.assert_empty());
+        };
+        tokio::select! {
+            result = upload => panic!("ended without its end: {result:?}"),
+            () = feed => {}
+        }
+        while !store.is_empty().await {
+            tokio::task::yield_now().await;
+        }
+        store.assert_empty().await;
     }
 }
 
 #[tokio::test]
 async fn a_failing_store_leaves_nothing_behind() {
     let faults = Faults::default();
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         let blobs = backend.blobs.with_faults(&faults);
         for size in [10, 3 * PART] {
             let before = faults.calls();
@@ -269,7 +224,7 @@ async fn a_failing_store_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn deletes_what_is_there_and_forgives_what_is_not() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for name in ["runs/1/a", "runs/1/b", "runs/2/c"] {
             put(&backend.blobs, name, b"x", ANY).await.unwrap();
         }
@@ -283,7 +238,7 @@ async fn deletes_what_is_there_and_forgives_what_is_not() {
 
 #[tokio::test]
 async fn a_refused_deletion_is_reported_for_every_key() {
-    let backend = Backend::memory();
+    let backend = TestStore::memory();
     let faults = Faults::default();
     faults.fail_all(Fault::Unavailable);
     let outcomes = backend.blobs.with_faults(&faults).delete_many(&["a", "b", "c"].map(key)).await;
@@ -293,7 +248,7 @@ async fn a_refused_deletion_is_reported_for_every_key() {
 
 #[tokio::test]
 async fn deleting_more_than_one_batch_deletes_all() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         let keys: Vec<_> = (0..=DELETE_BATCH).map(|n| key(&format!("many/{n}"))).collect();
         put(&backend.blobs, "many/0", b"x", ANY).await.unwrap();
         put(&backend.blobs, &format!("many/{DELETE_BATCH}"), b"x", ANY).await.unwrap();
@@ -306,7 +261,7 @@ async fn deleting_more_than_one_batch_deletes_all() {
 
 #[tokio::test]
 async fn deleting_takes_the_leftovers_of_a_killed_upload_along() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     let folder = backend.root().join("runs/1");
     fs::create_dir_all(&folder).unwrap();
     for name in ["a#1", "a#12", "ab#1", "a#b"] {
@@ -320,7 +275,7 @@ async fn deleting_takes_the_leftovers_of_a_killed_upload_along() {
 
 #[tokio::test]
 async fn leftovers_are_neither_listed_nor_in_the_way() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     fs::write(backend.root().join("a#1"), "left").unwrap();
     assert_eq!(listed(&backend.blobs, "").await, []);
     put(&backend.blobs, "a", b"whole", ANY).await.unwrap();
@@ -331,7 +286,7 @@ async fn leftovers_are_neither_listed_nor_in_the_way() {
 
 #[tokio::test]
 async fn emptied_folders_go_and_the_root_stays() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     put(&backend.blobs, "runs/1/files/a", b"x", ANY).await.unwrap();
     put(&backend.blobs, "runs/2/files/b", b"x", ANY).await.unwrap();
     backend.blobs.delete_many(&[key("runs/1/files/a")]).await[0].1.as_ref().unwrap();
@@ -342,7 +297,7 @@ async fn emptied_folders_go_and_the_root_stays() {
 
 #[tokio::test]
 async fn an_open_object_is_read_to_its_end_after_its_deletion() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     let bytes = content(1_000_000);
     put(&backend.blobs, "a", &bytes, ANY).await.unwrap();
     let body = backend.blobs.get(&key("a"), None).await.unwrap();
@@ -353,7 +308,7 @@ async fn an_open_object_is_read_to_its_end_after_its_deletion() {
 
 #[tokio::test]
 async fn uploads_and_deletions_in_one_folder_do_not_disturb_each_other() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     let work = (0..64).map(|n| {
         let blobs = backend.blobs.clone();
         tokio::spawn(async move {
@@ -368,7 +323,7 @@ async fn uploads_and_deletions_in_one_folder_do_not_disturb_each_other() {
 
 #[tokio::test]
 async fn lists_by_whole_segments() {
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         for (name, content) in [("runs/1/a", "x"), ("runs/1/b/c", "xy"), ("runs/12/a", "xyz")] {
             put(&backend.blobs, name, content.as_bytes(), ANY).await.unwrap();
         }
@@ -382,7 +337,7 @@ async fn lists_by_whole_segments() {
 
 #[tokio::test]
 async fn a_listing_passes_over_what_is_not_ours() {
-    let backend = Backend::local();
+    let backend = TestStore::local();
     fs::write(backend.root().join("README.md"), "not ours").unwrap();
     put(&backend.blobs, "a", b"x", ANY).await.unwrap();
     assert_eq!(listed(&backend.blobs, "").await, [("a".to_owned(), 1)]);
@@ -391,7 +346,7 @@ async fn a_listing_passes_over_what_is_not_ours() {
 #[tokio::test]
 async fn a_probe_leaves_nothing_behind_and_tells_what_is_wrong() {
     let faults = Faults::default();
-    for backend in Backend::each() {
+    for backend in TestStore::each() {
         backend.blobs.probe().await.unwrap();
         backend.assert_empty().await;
         let blobs = backend.blobs.with_faults(&faults);
