@@ -23,6 +23,7 @@ chmod 755 "$clusters"
 finish() {
   local status=$?
   scripts/postgres.sh stop "$clusters/postgres" || true
+  scripts/s3.sh stop "$clusters/s3" || true
   rm -rf "$clusters"
   [ $status -eq 0 ] || report+=$(printf '\n  FAILED   %s' "$current")
   printf '\nChecks:%s\n' "$report"
@@ -50,7 +51,7 @@ page() {
 }
 
 rust_tests() {
-  COUNTERWEIGHT_TEST_POSTGRES_URL=$postgres cargo nextest run --locked --workspace
+  cargo nextest run --locked --workspace
 }
 
 schema_unchanged() {
@@ -61,10 +62,12 @@ schema_unchanged() {
 sdk() {
   local client=$1 database=$2
   shift 2
-  COUNTERWEIGHT_TEST_POSTGRES_URL=$postgres .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" "$@"
+  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" "$@"
 }
 
-postgres=$(scripts/postgres.sh start "$clusters/postgres")
+COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$clusters/postgres")
+COUNTERWEIGHT_TEST_S3_URL=$(scripts/s3.sh start "$clusters/s3")
+export COUNTERWEIGHT_TEST_POSTGRES_URL COUNTERWEIGHT_TEST_S3_URL
 
 step "format" cargo fmt --all --check
 step "page" page

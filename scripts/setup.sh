@@ -2,7 +2,7 @@
 # Installs what the project needs and this machine lacks, and says so. Running it again does nothing.
 #
 #   scripts/setup.sh web    the page's npm packages (make run)
-#   scripts/setup.sh        everything (make test): those, PostgreSQL, cargo-nextest, and both releases of the client
+#   scripts/setup.sh        everything (make test): those, PostgreSQL, an S3, cargo-nextest, and both releases of the client
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,14 +46,24 @@ nextest() {
   fi
 }
 
-client() {
-  local venv=.venv/sdk-$1 wanted=tests/sdk/requirements
-  if ! cat "$wanted/common.txt" "$wanted/$1.txt" | cmp -s - "$venv/installed.txt"; then
-    say "the wandb client $1 in $venv"
+# A virtual environment of those requirements, made anew when they change.
+python_packages() {
+  local venv=$1 what=$2 file arguments=()
+  shift 2
+  if ! cat "$@" | cmp -s - "$venv/installed.txt"; then
+    say "$what in $venv"
+    for file in "$@"; do
+      arguments+=(-r "$file")
+    done
     python3 -m venv --clear "$venv" || fail "python3 cannot make virtual environments: please install python3-venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted/common.txt" -r "$wanted/$1.txt"
-    cat "$wanted/common.txt" "$wanted/$1.txt" >"$venv/installed.txt"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${arguments[@]}"
+    cat "$@" >"$venv/installed.txt"
   fi
+}
+
+client() {
+  local wanted=tests/sdk/requirements
+  python_packages ".venv/sdk-$1" "the wandb client $1" "$wanted/common.txt" "$wanted/$1.txt"
 }
 
 need cargo "Rust (https://rustup.rs)"
@@ -67,3 +77,4 @@ postgresql
 nextest
 client 0.31
 client 0.21
+python_packages .venv/s3 "moto, an S3 for tests," tests/sdk/requirements/s3.txt
