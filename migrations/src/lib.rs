@@ -13,6 +13,7 @@ mod m20261122_000005_listing_indexes;
 mod m20261122_000006_history_segments;
 mod m20261122_000007_writers;
 mod m20261124_000008_artifacts;
+mod m20261124_000009_organizations;
 mod table;
 
 /// Runs the migrations in order.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_history_segments::Migration),
             Box::new(m20261122_000007_writers::Migration),
             Box::new(m20261124_000008_artifacts::Migration),
+            Box::new(m20261124_000009_organizations::Migration),
         ]
     }
 }

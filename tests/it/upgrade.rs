@@ -53,6 +53,8 @@ async fn keeps(backend: Backend) {
     let id = RunId(1);
     assert_eq!(run::get_many(&db, &[id]).await.unwrap()[&id].name, "r");
     assert_eq!(database.select("SELECT 1 FROM run_value WHERE path = 'lr' AND num = 0.5").await.len(), 1);
+    let own = "SELECT 1 FROM member WHERE user_id = 1 AND entity_id = 1 AND role = 'admin'";
+    assert_eq!(database.select(own).await.len(), 1, "what was one's own stays so");
     let blobs = BlobStore::open("memory://").unwrap();
     let reader = Reader::new(db.clone(), blobs.clone());
     let budget = RowBudget::new(1 << 20);

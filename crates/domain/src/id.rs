@@ -48,7 +48,7 @@ macro_rules! define_id {
 }
 
 define_id!(
-    /// A name that owns projects: a user's personal entity, later a team.
+    /// A name that owns projects: a user's personal entity, a team, an organization.
     EntityId,
     "Entity"
 );
@@ -61,6 +61,16 @@ define_id!(
     /// A person or service that signs in.
     UserId,
     "User"
+);
+define_id!(
+    /// Teams that share registries.
+    OrganizationId,
+    "Organization"
+);
+define_id!(
+    /// Someone who is to belong to a team once they are a user.
+    InviteId,
+    "Invite"
 );
 define_id!(
     /// An API key's row, never its secret.

@@ -53,6 +53,8 @@ impl TestDb {
              VALUES (1, 1, 'Ada', TRUE, 0)",
         )
         .await;
+        test.execute("INSERT INTO member (user_id, entity_id, role, created_at) VALUES (1, 1, 'admin', 0)")
+            .await;
         test.execute(
             "INSERT INTO project (id, entity_id, name, run_counter, created_at, updated_at) \
              VALUES (1, 1, 'demo', 0, 0, 0)",

@@ -44,6 +44,12 @@ pub enum Command {
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage organizations: teams that share registries
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Manage teams
+    #[command(subcommand)]
+    Team(TeamCommand),
     /// Print the GraphQL schema
     Schema,
     /// Check settings, database and object store
@@ -66,6 +72,58 @@ pub enum UserCommand {
         /// Use this key instead of a random one (at least 40 characters)
         #[arg(long, value_name = "KEY")]
         api_key: Option<String>,
+    },
+}
+
+/// `counterweight org …`
+#[derive(Debug, Subcommand)]
+pub enum OrgCommand {
+    /// Make an organization
+    Create {
+        /// Its name, as shown
+        name: String,
+        /// The name of the entity that owns its registries [default: the same]
+        #[arg(long, value_name = "NAME")]
+        entity: Option<String>,
+        /// Its first administrator
+        #[arg(long, value_name = "USER")]
+        admin: Option<String>,
+    },
+    /// Let a user into an organization, or change their role there
+    AddMember {
+        /// The organization
+        org: String,
+        /// The user
+        user: String,
+        /// What they may do: admin, member, viewer
+        #[arg(long, default_value = "member")]
+        role: String,
+    },
+}
+
+/// `counterweight team …`
+#[derive(Debug, Subcommand)]
+pub enum TeamCommand {
+    /// Make a team
+    Create {
+        /// Its name
+        name: String,
+        /// Its organization
+        #[arg(long)]
+        org: String,
+        /// Its first administrator
+        #[arg(long, value_name = "USER")]
+        admin: Option<String>,
+    },
+    /// Let a user into a team, or change their role there
+    AddMember {
+        /// The team
+        team: String,
+        /// The user
+        user: String,
+        /// What they may do: admin, member, viewer
+        #[arg(long, default_value = "member")]
+        role: String,
     },
 }
 

@@ -29,7 +29,8 @@ impl RunPaths {
         Self { db, known: Mutex::new(Recent::new(KNOWN_FOR)) }
     }
 
-    /// The run of that path that `caller` may write to. `NotFound` and `RunDeleted` as [`run::resolve`].
+    /// The run of that path that `caller` may write to. `NotFound`, `RunDeleted` and `Forbidden` as
+    /// [`run::resolve_to_write`].
     pub async fn find(&self, caller: &Caller, entity: &str, project: &str, name: &str) -> Result<RunId> {
         let who = (caller.user_id, caller.reaches_all());
         let path = (who.0, who.1, entity.to_owned(), project.to_owned(), name.to_owned());
@@ -37,7 +38,7 @@ impl RunPaths {
         if let Some(id) = known {
             return Ok(id);
         }
-        let id = run::resolve(&self.db, caller, entity, project, name).await?.id;
+        let id = run::resolve_to_write(&self.db, caller, entity, project, name).await?.id;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).put(path, id, self.db.now());
         Ok(id)
     }

@@ -12,6 +12,7 @@ use counterweight_server::{AppState, router};
 use counterweight_storage::{BlobStore, Faults};
 use counterweight_worker::{Settings, Worker, gc};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::backend::{Backend, TestDatabase};
@@ -75,6 +76,21 @@ impl TestApp {
         let client = self.ada.somebody_else(name);
         sign_up(&self.db, &client, true).await;
         client
+    }
+
+    /// An organization, and a team of it that `first` administers; both made by an administrator of the instance.
+    pub(crate) async fn team(&self, root: &Client, organization: &str, team: &str, first: &Client) {
+        let made = json!({"name": organization, "entityName": format!("{organization}-org")});
+        root.mutate("createOrganization", made, "organization { id }").await;
+        let made =
+            json!({"teamName": team, "teamAdminUserName": first.name(), "organizationName": organization});
+        root.mutate("createTeam", made, "entity { id }").await;
+    }
+
+    /// Another team of that organization, which only `root` belongs to.
+    pub(crate) async fn team_of(&self, root: &Client, organization: &str, team: &str) {
+        let made = json!({"teamName": team, "organizationName": organization});
+        root.mutate("createTeam", made, "entity { id }").await;
     }
 
     /// Moves the clock forward.

@@ -67,7 +67,7 @@ impl TestArtifact {
         more: Value,
     ) -> Value {
         let mut input = json!({
-            "entityName": client.name(), "projectName": project, "artifactTypeName": "dataset",
+            "entityName": client.entity(), "projectName": project, "artifactTypeName": "dataset",
             "artifactCollectionName": collection, "digest": digest(files), "enableDigestDeduplication": true,
         });
         let Value::Object(more) = more else { panic!("more is an object") };
@@ -125,7 +125,7 @@ impl TestArtifact {
     pub(crate) async fn send_manifest(&self, json: &str, kind: &str) {
         let input = json!({
             "artifactID": self.id, "name": "wandb_manifest.json", "digest": entry_digest(json), "type": kind,
-            "entityName": self.client.name(), "projectName": self.project, "runName": "",
+            "entityName": self.client.entity(), "projectName": self.project, "runName": "",
         });
         let made = self
             .client

@@ -17,6 +17,7 @@ const BASE: &str = "http://test.local";
 pub(crate) struct Client {
     router: Router,
     name: &'static str,
+    entity: &'static str,
     key: String,
     claims: Vec<(&'static str, String)>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Refusal {
 impl Client {
     pub(super) fn new(router: Router, name: &'static str) -> Self {
         let key = name.repeat(40)[..40].to_owned();
-        Self { router, name, key, claims: Vec::new() }
+        Self { router, name, entity: name, key, claims: Vec::new() }
     }
 
     /// Another user at the same server.
@@ -55,8 +56,23 @@ impl Client {
         client
     }
 
+    /// The same user, whose runs are those of a team.
+    pub(crate) fn within(&self, entity: &'static str) -> Self {
+        Self { entity, ..self.clone() }
+    }
+
+    /// The same user with another key.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Where this user's runs are.
+    pub(crate) fn entity(&self) -> &'static str {
+        self.entity
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -121,7 +137,7 @@ impl Client {
 
     /// Why a mutation is refused.
     pub(crate) async fn refused(&self, mutation: &str, input: Value) -> Refusal {
-        self.refusal(&document(mutation, "clientMutationId"), json!({ "input": input })).await
+        self.refusal(&document(mutation, "__typename"), json!({ "input": input })).await
     }
 
     /// Creates a run, or continues the one of that name.
@@ -131,7 +147,7 @@ impl Client {
 
     /// The same, with more to say about it.
     pub(crate) async fn run_with(&self, project: &str, name: &str, mut input: Value) -> TestRun {
-        input["entityName"] = self.name.into();
+        input["entityName"] = self.entity.into();
         input["modelName"] = project.into();
         input["name"] = name.into();
         let made = self.mutate("upsertBucket", input, "bucket { id }").await;
@@ -141,9 +157,10 @@ impl Client {
 
     /// Ids of the runs of a project that a filter means, in an order.
     pub(crate) async fn run_names(&self, project: &str, filters: Value) -> Vec<String> {
-        const QUERY: &str = "query($project: String, $filters: JSONString) { project(name: $project) { \
+        const QUERY: &str = "query($entity: String, $project: String, $filters: JSONString) { \
+                             project(entityName: $entity, name: $project) { \
                              runCount(filters: $filters) runs(filters: $filters) { edges { node { name } } } } }";
-        let variables = json!({"project": project, "filters": filters.to_string()});
+        let variables = json!({"entity": self.entity, "project": project, "filters": filters.to_string()});
         let found = self.graphql(QUERY, variables).await;
         let edges = found["project"]["runs"]["edges"].as_array().unwrap();
         assert_eq!(found["project"]["runCount"], edges.len());

@@ -26,7 +26,7 @@ impl TestRun {
     }
 
     fn path(&self, rest: &str) -> String {
-        format!("/files/{}/{}/{}/{rest}", self.client.name(), self.project, self.name)
+        format!("/files/{}/{}/{}/{rest}", self.client.entity(), self.project, self.name)
     }
 
     /// Sends bytes to the run's stream.
@@ -67,7 +67,7 @@ impl TestRun {
             "query($entity: String, $project: String, $run: String!) {{ \
              project(name: $project, entityName: $entity) {{ run(name: $run) {{ {fields} }} }} }}"
         );
-        let variables = json!({"entity": self.client.name(), "project": self.project, "run": self.name});
+        let variables = json!({"entity": self.client.entity(), "project": self.project, "run": self.name});
         self.client.graphql(&query, variables).await["project"]["run"].take()
     }
 
@@ -118,13 +118,13 @@ impl TestRun {
 
     /// Why a continued run is refused.
     pub(crate) async fn upsert_refused(&self) -> Refusal {
-        let input = json!({"entityName": self.client.name(), "modelName": self.project, "name": self.name});
+        let input = json!({"entityName": self.client.entity(), "modelName": self.project, "name": self.name});
         self.client.refused("upsertBucket", input).await
     }
 
     /// What `createRunFiles` takes for this run.
     pub(crate) fn files_input(&self, names: &[&str]) -> Value {
-        json!({"entityName": self.client.name(), "projectName": self.project, "runName": self.name, "files": names})
+        json!({"entityName": self.client.entity(), "projectName": self.project, "runName": self.name, "files": names})
     }
 
     /// A URL to put a file to.

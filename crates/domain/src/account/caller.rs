@@ -1,21 +1,24 @@
+use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition};
 
-use super::User;
+use super::{Role, User};
+use crate::entity::member;
+use crate::error::{Error, Result};
 use crate::history::WriterId;
 use crate::id::{EntityId, UserId};
-use crate::project::Project;
 
 /// Who is asking. Every lookup takes one and finds only what it may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The signed-in user.
     pub user_id: UserId,
-    /// Their personal entity: what "my" means where no entity is named.
+    /// What "my" means where no entity is named: a person's own entity, a service account's team.
     pub entity_id: EntityId,
-    /// Its name.
+    /// The name that they sign in with.
     pub username: String,
     /// Whether they administer the instance.
     pub admin: bool,
+    team_id: Option<EntityId>,
     uses_privileges: bool,
     speaks_for: Option<Identity>,
     writer: Option<WriterId>,
@@ -30,14 +33,25 @@ pub struct Identity {
     pub email: Option<String>,
 }
 
+/// Who may be spoken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Principals {
+    /// Every user.
+    Anyone,
+    /// The members of a team.
+    MembersOf(EntityId),
+}
+
 impl From<User> for Caller {
     fn from(user: User) -> Self {
-        let User { id, entity_id, username, admin, full_name: _, email: _ } = user;
+        let entity_id = user.home_id();
+        let User { id, username, admin, team_id, .. } = user;
         Self {
             user_id: id,
             entity_id,
             username,
             admin,
+            team_id,
             uses_privileges: false,
             speaks_for: None,
             writer: None,
@@ -52,7 +66,7 @@ impl Caller {
         Self { uses_privileges: true, ..self }
     }
 
-    /// The same caller, whose new runs are that user's, if the caller administers the instance and there is such a user.
+    /// The same caller, whose new runs are that user's, if there is such a user and the caller may speak for them.
     #[must_use]
     pub fn speaking_for(self, identity: Identity) -> Self {
         Self { speaks_for: Some(identity), ..self }
@@ -74,20 +88,43 @@ impl Caller {
         self.admin && self.uses_privileges
     }
 
-    /// Whom this caller speaks for, if they may.
-    pub(super) fn speaks_for(&self) -> Option<&Identity> {
-        self.speaks_for.as_ref().filter(|_| self.admin)
+    /// Refuses who does not administer the instance.
+    pub fn require_administrator(&self) -> Result<()> {
+        if self.admin { Ok(()) } else { Err(Error::Forbidden) }
     }
 
-    /// Whether this caller decides about what only a project's administrators may change.
-    pub(crate) fn administers(&self, project: &Project) -> bool {
-        self.reaches_all() || project.entity_id == self.entity_id
+    /// Whom this caller wants to speak for, and among whom they may: an administrator for anyone, a service account for
+    /// the members of its team.
+    pub(super) fn speaks_for(&self) -> Option<(&Identity, Principals)> {
+        let principals = match self.team_id {
+            _ if self.admin => Principals::Anyone,
+            Some(team) => Principals::MembersOf(team),
+            None => return None,
+        };
+        Some((self.speaks_for.as_ref()?, principals))
     }
 
-    /// That the entity in `column` is one whose projects this caller reads and writes.
+    /// That the entity in `column` is one that this caller belongs to: their own, a team, an organization.
     pub(crate) fn may_see(&self, column: impl ColumnTrait) -> Condition {
         let all = Condition::all();
-        if self.reaches_all() { all } else { all.add(column.eq(self.entity_id)) }
+        if self.reaches_all() { all } else { all.add(column.in_subquery(self.entities())) }
+    }
+
+    /// The entities that this caller belongs to. Looked up with every statement rather than remembered, so that who is
+    /// shut out is out at once.
+    pub(crate) fn entities(&self) -> SelectStatement {
+        // Plan: the primary key of member.
+        let mut entities = Query::select();
+        entities
+            .column(member::Column::EntityId)
+            .from(member::Entity)
+            .and_where(member::Column::UserId.eq(self.user_id));
+        entities
+    }
+
+    /// Those of them in which they are administrators.
+    pub(crate) fn administered_entities(&self) -> SelectStatement {
+        self.entities().and_where(member::Column::Role.eq(Role::Admin)).take()
     }
 }
 
@@ -95,7 +132,7 @@ impl Caller {
 mod tests {
     use super::*;
 
-    fn caller(admin: bool) -> Caller {
+    fn caller(admin: bool, team_id: Option<EntityId>) -> Caller {
         let username = "ada".to_owned();
         let user = User {
             id: UserId(1),
@@ -104,22 +141,34 @@ mod tests {
             username,
             email: None,
             admin,
+            team_id,
+            team_name: team_id.map(|_| "team".to_owned()),
         };
         Caller::from(user)
     }
 
     #[test]
     fn only_an_administrator_who_asks_for_it_reaches_everything() {
-        assert!(caller(true).with_privileges().reaches_all());
-        assert!(!caller(true).reaches_all());
-        assert!(!caller(false).with_privileges().reaches_all());
+        assert!(caller(true, None).with_privileges().reaches_all());
+        assert!(!caller(true, None).reaches_all());
+        assert!(!caller(false, None).with_privileges().reaches_all());
     }
 
     #[test]
-    fn only_an_administrator_speaks_for_others() {
+    fn only_administrators_and_service_accounts_speak_for_others() {
         let grace = Identity { username: Some("grace".to_owned()), email: None };
-        assert_eq!(caller(true).speaking_for(grace.clone()).speaks_for(), Some(&grace));
-        assert_eq!(caller(false).speaking_for(grace).speaks_for(), None);
-        assert_eq!(caller(true).speaks_for(), None);
+        let wanted = |caller: Caller| {
+            caller.speaking_for(grace.clone()).speaks_for().map(|(_, principals)| principals)
+        };
+        assert_eq!(wanted(caller(true, None)), Some(Principals::Anyone));
+        assert_eq!(wanted(caller(false, Some(EntityId(2)))), Some(Principals::MembersOf(EntityId(2))));
+        assert_eq!(wanted(caller(false, None)), None);
+        assert_eq!(caller(true, None).speaks_for(), None);
+    }
+
+    #[test]
+    fn a_service_account_is_at_home_in_its_team() {
+        assert_eq!(caller(false, None).entity_id, EntityId(1));
+        assert_eq!(caller(false, Some(EntityId(2))).entity_id, EntityId(2));
     }
 }

@@ -1,12 +1,13 @@
-//! Making users, keys and the instance's own secrets.
+//! Making users, and the instance's own secrets.
 
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, NotSet, PaginatorTrait, Set};
 
-use super::{ApiKey, Email, EntityKind, check_name};
+use super::{ApiKey, Email, Entity, EntityKind, Role, check_name, invites, keys, members};
 use crate::db::{Db, Source, WriteTx};
 use crate::entity;
 use crate::error::{Error, Result};
-use crate::id::UserId;
+use crate::id::{EntityId, OrganizationId, UserId};
 
 /// First parts of the server's own addresses; a page of an entity starts with the entity's name.
 const RESERVED: &[&str] = &[
@@ -49,46 +50,87 @@ pub struct CreatedUser {
     pub api_key: ApiKey,
 }
 
-/// Makes a user, their personal entity and one API key. Fails with `Conflict` when name, email or key is taken.
+/// Makes a user, their personal entity and one API key, and lets them in where they were invited. Fails with `Conflict`
+/// when name, email or key is taken.
 pub async fn create_user(tx: &WriteTx, new: NewUser<'_>) -> Result<CreatedUser> {
-    check_name("name", new.name)?;
-    if RESERVED.contains(&new.name) {
-        return Err(Error::invalid("NAME_RESERVED", "name", "this name is an address of the server itself"));
+    let NewUser { name, email, admin, api_key } = new;
+    let account = Account { name, full_name: name, email: email.clone(), admin, team_id: None };
+    let (user_id, own) = insert_user(tx, account).await?;
+    members::join(tx, &own, user_id, Role::Admin).await?;
+    let api_key = api_key.unwrap_or_else(|| ApiKey::generate(tx.env()));
+    keys::store(tx, user_id, &api_key, None).await?;
+    if let Some(email) = email {
+        invites::accept(tx, user_id, &email).await?;
     }
-    let api_key = new.api_key.unwrap_or_else(|| ApiKey::generate(tx.env()));
-    let owner = entity::entity::ActiveModel {
-        id: NotSet,
-        name: Set(new.name.to_owned()),
-        kind: Set(EntityKind::User),
-        created_at: Set(tx.now()),
-        artifact_ttl_seconds: Set(None),
-    };
-    let name_taken = |error| taken(error, format!("the name {:?} is taken", new.name));
-    let owner = owner.insert(tx.connection()).await.map_err(name_taken)?;
+    Ok(CreatedUser { user_id, api_key })
+}
+
+/// Makes a user of that address, called by the first part of it, with a number where that is taken.
+pub async fn invite_user(tx: &WriteTx, email: Email, admin: bool) -> Result<CreatedUser> {
+    /// More of one name are to be named by hand.
+    const MOST_OF_A_NAME: usize = 100;
+    let first = email.local_part();
+    let candidates =
+        std::iter::once(first.clone()).chain((2..MOST_OF_A_NAME).map(|n| format!("{first}-{n}")));
+    for name in candidates {
+        let is_taken = RESERVED.contains(&name.as_str()) || super::entity_named(tx, &name).await?.is_some();
+        if !is_taken {
+            return create_user(tx, NewUser { name: &name, email: Some(email), admin, api_key: None }).await;
+        }
+    }
+    Err(Error::Conflict { reason: format!("there are many users called {first:?}") })
+}
+
+/// A row of `user` to make.
+pub(super) struct Account<'a> {
+    pub(super) name: &'a str,
+    pub(super) full_name: &'a str,
+    pub(super) email: Option<Email>,
+    pub(super) admin: bool,
+    pub(super) team_id: Option<EntityId>,
+}
+
+pub(super) async fn insert_user(tx: &WriteTx, account: Account<'_>) -> Result<(UserId, Entity)> {
+    let own = insert_entity(tx, account.name, EntityKind::User, None).await?;
     let user = entity::user::ActiveModel {
         id: NotSet,
-        entity_id: Set(owner.id),
-        full_name: Set(new.name.to_owned()),
-        email: Set(new.email),
-        admin: Set(new.admin),
+        entity_id: Set(own.id),
+        full_name: Set(account.full_name.to_owned()),
+        email: Set(account.email),
+        admin: Set(account.admin),
+        team_id: Set(account.team_id),
         created_at: Set(tx.now()),
     };
-    let user =
-        user.insert(tx.connection()).await.map_err(|error| taken(error, "this email is taken".to_owned()))?;
-    let stored = entity::api_key::ActiveModel {
+    let email_taken = |error| taken(error, "this email is taken".to_owned());
+    let user = user.insert(tx.connection()).await.map_err(email_taken)?;
+    Ok((user.id, own))
+}
+
+/// Makes an entity. `Conflict` when the name is taken.
+pub(super) async fn insert_entity(
+    tx: &WriteTx,
+    name: &str,
+    kind: EntityKind,
+    organization_id: Option<OrganizationId>,
+) -> Result<Entity> {
+    check_name("name", name)?;
+    if RESERVED.contains(&name) {
+        return Err(Error::invalid("NAME_RESERVED", "name", "this name is an address of the server itself"));
+    }
+    let fresh = entity::entity::ActiveModel {
         id: NotSet,
-        user_id: Set(user.id),
-        name: Set(api_key.public_part().to_owned()),
-        sha256: Set(ApiKey::hash(api_key.reveal())),
+        name: Set(name.to_owned()),
+        kind: Set(kind),
+        organization_id: Set(organization_id),
+        artifact_ttl_seconds: Set(None),
         created_at: Set(tx.now()),
     };
-    let key_taken = |error| taken(error, "this API key is taken".to_owned());
-    stored.insert(tx.connection()).await.map_err(key_taken)?;
-    Ok(CreatedUser { user_id: user.id, api_key })
+    let name_taken = |error| taken(error, format!("the name {name:?} is taken"));
+    fresh.insert(tx.connection()).await.map_err(name_taken)
 }
 
 /// Says what is taken where a row of that name was there before.
-fn taken(error: DbErr, reason: String) -> Error {
+pub(super) fn taken(error: DbErr, reason: String) -> Error {
     match Error::from(error) {
         Error::Conflict { .. } => Error::Conflict { reason },
         other => other,
@@ -114,8 +156,13 @@ pub async fn ensure_administrator(db: &Db, api_key: Option<ApiKey>) -> Result<Op
 
 /// 32 random bytes under `name`, made on first use and the same for every server of the instance.
 pub async fn shared_secret(db: &Db, name: &'static str) -> Result<Vec<u8>> {
-    use sea_orm::sea_query::OnConflict;
     let tx = db.begin_write().await?;
+    let secret = ensure_secret(&tx, name).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+pub(super) async fn ensure_secret(tx: &WriteTx, name: &'static str) -> Result<Vec<u8>> {
     let fresh = entity::secret::ActiveModel {
         name: Set(name.to_owned()),
         value: Set(tx.env().bytes::<32>().to_vec()),
@@ -124,7 +171,11 @@ pub async fn shared_secret(db: &Db, name: &'static str) -> Result<Vec<u8>> {
         .on_conflict(OnConflict::column(entity::secret::Column::Name).do_nothing().to_owned())
         .exec_without_returning(tx.connection())
         .await?;
-    let stored = entity::secret::Entity::find_by_id(name.to_owned()).one(tx.connection()).await?;
-    tx.commit().await?;
-    stored.map(|secret| secret.value).ok_or_else(|| Error::internal(format!("secret {name} vanished")))
+    let stored = find_secret(tx, name).await?;
+    stored.ok_or_else(|| Error::internal(format!("secret {name} vanished")))
+}
+
+pub(super) async fn find_secret(db: &impl Source, name: &'static str) -> Result<Option<Vec<u8>>> {
+    let stored = entity::secret::Entity::find_by_id(name.to_owned()).one(db.connection()).await?;
+    Ok(stored.map(|secret| secret.value))
 }

@@ -25,11 +25,23 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What stands before the `@`, as far as a name may have it.
+    pub(super) fn local_part(&self) -> String {
+        let local = self.0.split('@').next().unwrap_or_default();
+        let allowed = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        local.chars().take(100).map(allowed).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_a_name_in_it() {
+        assert_eq!(Email::parse("Grace.Hopper+wb@example.org").unwrap().local_part(), "grace.hopper-wb");
+    }
 
     #[test]
     fn addresses_are_compared_in_lower_case() {

@@ -1,13 +1,14 @@
-//! Reading users, entities and keys.
+//! Reading users and entities.
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Value};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, Value};
 
-use super::{ApiKey, Caller, Email, Entity, Identity, StoredApiKey};
+use super::caller::Principals;
+use super::{ApiKey, Caller, Email, Entity, EntityKind, Identity};
 use crate::db::{Source, dialect};
-use crate::entity;
-use crate::error::Result;
+use crate::entity::{entity, member};
+use crate::error::{Error, Result};
 use crate::id::{EntityId, UserId};
 
 /// A user with the name of their personal entity.
@@ -25,15 +26,35 @@ pub struct User {
     pub email: Option<Email>,
     /// Whether they administer the instance.
     pub admin: bool,
+    /// The team of a service account; a person has none.
+    pub team_id: Option<EntityId>,
+    /// Its name.
+    pub team_name: Option<String>,
 }
 
-const SELECT_USER: &str = r#"SELECT u.id, u.entity_id, e.name AS username, u.full_name, u.email, u.admin
-    FROM "user" u JOIN entity e ON e.id = u.entity_id"#;
+impl User {
+    /// The entity that is meant where they name none.
+    pub fn home_id(&self) -> EntityId {
+        self.team_id.unwrap_or(self.entity_id)
+    }
+
+    /// Its name.
+    pub fn home_name(&self) -> &str {
+        self.team_name.as_deref().unwrap_or(&self.username)
+    }
+}
+
+/// Of `"user" u`, its own entity `e` and its team `t`.
+pub(super) const USER_COLUMNS: &str =
+    "u.id, u.entity_id, e.name AS username, u.full_name, u.email, u.admin, u.team_id, t.name AS team_name";
+
+const USERS: &str =
+    r#"FROM "user" u JOIN entity e ON e.id = u.entity_id LEFT JOIN entity t ON t.id = u.team_id"#;
 
 /// The user that an API key signs in; `None` for an unknown key.
 pub async fn authenticate(db: &impl Source, key: &str) -> Result<Option<Caller>> {
-    // Plan: unique index on api_key.sha256, then two primary keys.
-    let sql = format!("{SELECT_USER} JOIN api_key k ON k.user_id = u.id WHERE k.sha256 = $1");
+    // Plan: unique index on api_key.sha256, then primary keys.
+    let sql = format!("SELECT {USER_COLUMNS} {USERS} JOIN api_key k ON k.user_id = u.id WHERE k.sha256 = $1");
     let statement = dialect::statement(db.connection(), sql, [ApiKey::hash(key).into()]);
     let user = User::find_by_statement(statement).one(db.connection()).await?;
     Ok(user.map(Caller::from))
@@ -41,19 +62,36 @@ pub async fn authenticate(db: &impl Source, key: &str) -> Result<Option<Caller>>
 
 /// Whose the runs are that this caller creates: the user they speak for, where they may and there is one, or their own.
 pub(crate) async fn find_author(db: &impl Source, caller: &Caller) -> Result<UserId> {
-    let Some(Identity { username, email }) = caller.speaks_for() else { return Ok(caller.user_id) };
+    let Some((Identity { username, email }, principals)) = caller.speaks_for() else {
+        return Ok(caller.user_id);
+    };
     // What cannot be an address is nobody's.
     let email = email.as_deref().and_then(|email| Email::parse(email).ok());
-    // Plan: the unique indexes of entity.name and user.email.
-    for (column, value) in
-        [("e.name", username.clone()), ("u.email", email.map(|email| email.as_str().to_owned()))]
-    {
-        let Some(value) = value else { continue };
-        if let Some(user) = select_users(db, column, vec![value.into()]).await?.pop() {
-            return Ok(user.id);
+    let by_name = match username {
+        Some(name) => user_named(db, name).await?,
+        None => None,
+    };
+    let found = match (by_name, email) {
+        (None, Some(email)) => user_of(db, &email).await?,
+        (found, _) => found,
+    };
+    let Some(user) = found else { return Ok(caller.user_id) };
+    let may = match principals {
+        Principals::Anyone => true,
+        Principals::MembersOf(team) => {
+            member::Entity::find_by_id((user.id, team)).one(db.connection()).await?.is_some()
         }
-    }
-    Ok(caller.user_id)
+    };
+    Ok(if may { user.id } else { caller.user_id })
+}
+
+/// The user of that name, for whoever may know of all of them.
+pub async fn user_named(db: &impl Source, name: &str) -> Result<Option<User>> {
+    Ok(select_users(db, "e.name", vec![name.into()]).await?.pop())
+}
+
+pub(super) async fn user_of(db: &impl Source, email: &Email) -> Result<Option<User>> {
+    Ok(select_users(db, "u.email", vec![email.as_str().into()]).await?.pop())
 }
 
 /// Users by id.
@@ -72,8 +110,8 @@ async fn select_users(db: &impl Source, column: &str, values: Vec<Value>) -> Res
     if values.is_empty() {
         return Ok(Vec::new());
     }
-    let marks = (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-    let sql = format!("{SELECT_USER} WHERE {column} IN ({marks})");
+    let marks = dialect::placeholders(0, values.len());
+    let sql = format!("SELECT {USER_COLUMNS} {USERS} WHERE {column} IN ({marks})");
     let statement = dialect::statement(db.connection(), sql, values);
     Ok(User::find_by_statement(statement).all(db.connection()).await?)
 }
@@ -86,7 +124,7 @@ pub async fn search_users(db: &impl Source, caller: &Caller, text: &str, limit: 
     }
     // There are few users, and this reads them all.
     let sql = format!(
-        r"{SELECT_USER} WHERE lower(e.name) LIKE $1 ESCAPE '\' OR u.email LIKE $1 ESCAPE '\'
+        r"SELECT {USER_COLUMNS} {USERS} WHERE lower(e.name) LIKE $1 ESCAPE '\' OR u.email LIKE $1 ESCAPE '\'
         ORDER BY CASE WHEN lower(e.name) = $2 OR u.email = $2 THEN 0 ELSE 1 END, e.name LIMIT $3"
     );
     let text = text.to_lowercase();
@@ -100,33 +138,59 @@ pub async fn search_users(db: &impl Source, caller: &Caller, text: &str, limit: 
 /// One user.
 pub async fn get_user(db: &impl Source, id: UserId) -> Result<User> {
     let mut users = get_users(db, &[id]).await?;
-    users.remove(&id).ok_or_else(|| crate::Error::not_found("user", id.to_string()))
+    users.remove(&id).ok_or_else(|| Error::not_found("user", id.to_string()))
 }
 
 /// The entity called `name` (the caller's own where none is named), if the caller may see it.
 pub async fn find_entity(db: &impl Source, caller: &Caller, name: Option<&str>) -> Result<Option<Entity>> {
-    let mut query = entity::entity::Entity::find().filter(caller.may_see(entity::entity::Column::Id));
+    let mut query = entity::Entity::find().filter(caller.may_see(entity::Column::Id));
     query = match name {
-        Some(name) if !name.is_empty() => query.filter(entity::entity::Column::Name.eq(name)),
-        _ => query.filter(entity::entity::Column::Id.eq(caller.entity_id)),
+        Some(name) if !name.is_empty() => query.filter(entity::Column::Name.eq(name)),
+        _ => query.filter(entity::Column::Id.eq(caller.entity_id)),
     };
     Ok(query.one(db.connection()).await?)
 }
 
+/// The entity of that name, for whoever operates the server.
+pub async fn entity_named(db: &impl Source, name: &str) -> Result<Option<Entity>> {
+    Ok(entity::Entity::find().filter(entity::Column::Name.eq(name)).one(db.connection()).await?)
+}
+
+/// The entities in which these users own projects: their own first, then their teams by name; as far as the caller may see
+/// them.
+pub async fn list_entities(
+    db: &impl Source,
+    caller: &Caller,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Vec<Entity>>> {
+    // Plan: the primary key of member.
+    let members = member::Entity::find()
+        .filter(member::Column::UserId.is_in(users.iter().copied()))
+        .filter(caller.may_see(member::Column::EntityId))
+        .all(db.connection())
+        .await?;
+    let ids: Vec<EntityId> = members.iter().map(|member| member.entity_id).collect();
+    let entities = get_entities(db, &ids).await?;
+    let mut found: HashMap<UserId, Vec<Entity>> = HashMap::new();
+    for member in members {
+        let Some(entity) = entities.get(&member.entity_id) else { continue };
+        if entity.kind != EntityKind::Organization {
+            found.entry(member.user_id).or_default().push(entity.clone());
+        }
+    }
+    for entities in found.values_mut() {
+        entities.sort_by(|a, b| {
+            (a.kind != EntityKind::User, &a.name).cmp(&(b.kind != EntityKind::User, &b.name))
+        });
+    }
+    Ok(found)
+}
+
 /// Entities by id.
 pub async fn get_entities(db: &impl Source, ids: &[EntityId]) -> Result<HashMap<EntityId, Entity>> {
-    let rows = entity::entity::Entity::find()
-        .filter(entity::entity::Column::Id.is_in(ids.iter().copied()))
+    let rows = entity::Entity::find()
+        .filter(entity::Column::Id.is_in(ids.iter().copied()))
         .all(db.connection())
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
-}
-
-/// A user's keys, oldest first, by their public part.
-pub async fn list_api_keys(db: &impl Source, user: UserId) -> Result<Vec<StoredApiKey>> {
-    Ok(entity::api_key::Entity::find()
-        .filter(entity::api_key::Column::UserId.eq(user))
-        .order_by_asc(entity::api_key::Column::Id)
-        .all(db.connection())
-        .await?)
 }

@@ -24,7 +24,7 @@ pub async fn notify(
     message: Message,
     wait: Duration,
 ) -> Result<bool> {
-    let found = run::resolve(tx, caller, entity, project, name).await?;
+    let found = run::resolve_to_write(tx, caller, entity, project, name).await?;
     // Two alerts of one title meet here, and so do an alert and a deletion.
     let found = run::hold(tx, found.id).await?;
     if !found.lifecycle.is_reachable() {

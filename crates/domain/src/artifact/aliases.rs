@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, Set}
 
 use super::name::{LATEST, check_alias, check_count};
 use super::{Collection, collections, queries};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::artifact_alias::{ActiveModel, Column, Entity};
 use crate::entity::{artifact_membership as membership, protected_alias};
@@ -85,6 +85,7 @@ async fn places(
         let missing = || Error::not_found("artifact collection", format!("{entity}/{project}/{collection}"));
         let place = project::find(tx, caller, Some(entity), Some(project)).await?.ok_or_else(missing)?;
         let there = super::find_collection(tx, place.id, collection).await?.ok_or_else(missing)?;
+        project::authorize(tx, caller, place.id, Role::Member).await?;
         let here = |change: &&AliasChange| {
             (&change.entity_name, &change.project_name, &change.collection_name)
                 == (entity, project, collection)
@@ -145,18 +146,16 @@ pub(super) async fn check_protected(
     project: &Project,
     aliases: &[String],
 ) -> Result<()> {
-    if caller.administers(project) {
-        return Ok(());
-    }
     let query = protected_alias::Entity::find()
         .filter(protected_alias::Column::ProjectId.eq(project.id))
         .filter(protected_alias::Column::Alias.is_in(aliases));
-    match query.one(tx.connection()).await? {
-        None => Ok(()),
-        Some(protected) => Err(Error::Precondition {
+    let Some(protected) = query.one(tx.connection()).await? else { return Ok(()) };
+    match project::authorize(tx, caller, project.id, Role::Admin).await {
+        Err(Error::Forbidden) => Err(Error::Precondition {
             code: "ALIAS_PROTECTED",
             reason: format!("the alias {:?} is protected; only administrators move it", protected.alias),
         }),
+        allowed => allowed,
     }
 }
 

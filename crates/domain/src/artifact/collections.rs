@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::name::check_collection_name;
 use super::{ArtifactType, Collection, CollectionKind, CollectionState, DigestAlgorithm, ensure_type, ttl};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::db::{Source, WriteTx};
 use crate::entity::artifact_collection::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
@@ -219,10 +219,10 @@ async fn of_kind(
     id: CollectionId,
     kind: CollectionKind,
 ) -> Result<(Collection, Project)> {
-    let found = get_collection(tx, caller, id).await?;
-    if found.0.kind == kind {
-        Ok(found)
-    } else {
-        Err(Error::not_found("artifact collection", id.to_node_id()))
+    let (found, project) = get_collection(tx, caller, id).await?;
+    if found.kind != kind {
+        return Err(Error::not_found("artifact collection", id.to_node_id()));
     }
+    project::authorize(tx, caller, project.id, Role::Member).await?;
+    Ok((found, project))
 }

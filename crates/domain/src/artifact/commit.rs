@@ -37,7 +37,7 @@ const MERGED_NAME: &str = "wandb_manifest.json";
 /// Makes a pending version whole: every file that its manifest lists must have arrived. Committing it again answers with
 /// the same version, since the client repeats a call whose answer was lost.
 pub async fn commit(db: &Db, blobs: &BlobStore, caller: &Caller, id: ArtifactId) -> Result<Artifact> {
-    let located = queries::locate(db, caller, id).await?;
+    let located = queries::locate_to_write(db, caller, id).await?;
     if located.artifact.state == ArtifactState::Committed {
         return Ok(located.artifact);
     }

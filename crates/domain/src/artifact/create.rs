@@ -11,7 +11,7 @@ use super::{
     Aliases, Artifact, ArtifactRole, ArtifactState, Collection, CollectionKind, DigestAlgorithm,
     RequestedAlias, Ttl, aliases, ensure_type, lineage, queries, tags,
 };
-use crate::account::{self, Caller};
+use crate::account::{self, Caller, Role};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::artifact::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
@@ -69,6 +69,7 @@ pub async fn create(tx: &WriteTx, caller: &Caller, new: NewArtifact) -> Result<A
     let (owner, name) = (new.entity_name.as_str(), new.project_name.as_str());
     let project = project::find(tx, caller, Some(owner), Some(name)).await?;
     let project = project.ok_or_else(|| Error::not_found("project", format!("{owner}/{name}")))?;
+    project::authorize(tx, caller, project.id, Role::Member).await?;
     let run = match new.run_name.as_deref().filter(|run| !run.is_empty()) {
         Some(run) => Some(run::resolve(tx, caller, owner, name, run).await?),
         None => None,

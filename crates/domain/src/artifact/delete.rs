@@ -32,7 +32,7 @@ const CHILDREN: &[&str] =
 
 /// Deletes a version. One that has aliases only with `with_aliases`. Its place is never given to another.
 pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases: bool) -> Result<Artifact> {
-    let located = queries::locate(tx, caller, id).await?;
+    let located = queries::locate_to_write(tx, caller, id).await?;
     let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
     if !with_aliases && !aliases.is_empty() {
         let names: Vec<_> = aliases.iter().map(|row| row.alias.as_str()).collect();

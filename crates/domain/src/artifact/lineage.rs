@@ -15,7 +15,7 @@ use crate::entity::{
 };
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, RunArtifactId, RunId};
-use crate::project::ProjectState;
+use crate::project::{ProjectState, visible_to};
 use crate::run::{self, Lifecycle, Run};
 
 /// A run that uses a version.
@@ -36,7 +36,7 @@ pub struct Use {
 /// Notes that a run uses a version. Doing it again changes nothing but what it is used as.
 pub async fn use_artifact(tx: &WriteTx, caller: &Caller, wanted: Use) -> Result<Artifact> {
     let Use { entity_name, project_name, run_name, artifact, used_as } = wanted;
-    let run = run::resolve(tx, caller, &entity_name, &project_name, &run_name).await?;
+    let run = run::resolve_to_write(tx, caller, &entity_name, &project_name, &run_name).await?;
     let located = queries::locate(tx, caller, artifact).await?;
     if located.artifact.state != ArtifactState::Committed {
         return Err(Error::Precondition {
@@ -92,7 +92,7 @@ fn of_run(caller: &Caller, run: RunId, role: ArtifactRole) -> Select<Entity> {
         .filter(Column::Role.eq(role))
         .filter(artifact::Column::State.eq(ArtifactState::Committed))
         .filter(project_entity::Column::State.eq(ProjectState::Live))
-        .filter(caller.may_see(project_entity::Column::EntityId))
+        .filter(visible_to(caller))
 }
 
 /// A page of the versions that a run made or used, in the order in which it did, those that the caller may see; `after`
@@ -141,7 +141,7 @@ pub async fn list_users(
         .column(project_entity::Column::Id)
         .from(project_entity::Entity)
         .and_where(project_entity::Column::State.eq(ProjectState::Live))
-        .cond_where(caller.may_see(project_entity::Column::EntityId));
+        .cond_where(visible_to(caller));
     let query = run_entity::Entity::find()
         .filter(run_entity::Column::Id.is_in(ids))
         .filter(run_entity::Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))

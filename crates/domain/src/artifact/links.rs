@@ -9,7 +9,7 @@ use super::collections::{self, Wanted};
 use super::name::LATEST;
 use super::queries::{self, Located};
 use super::{ArtifactState, CollectionKind, Membership, aliases, ttl, types};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{artifact_alias as alias, artifact_membership as membership};
 use crate::error::{Error, Result};
@@ -71,6 +71,7 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
             (project, portfolio)
         }
     };
+    project::authorize(tx, caller, project.id, Role::Member).await?;
     let there = membership::Entity::find()
         .filter(membership::Column::CollectionId.eq(portfolio.id))
         .filter(membership::Column::ArtifactId.eq(wanted.artifact))
@@ -139,6 +140,7 @@ pub async fn unlink(
     if found.kind != CollectionKind::Portfolio {
         return Err(missing());
     }
+    project::authorize(tx, caller, project.id, Role::Member).await?;
     let held = collections::hold(tx, found.id).await?;
     let rows = alias::Entity::find()
         .filter(alias::Column::CollectionId.eq(held.id))

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::{Artifact, ArtifactState, Collection, CollectionState, Membership, VersionName};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::Source;
 use crate::entity::{
@@ -17,7 +17,7 @@ use crate::entity::{
     artifact_membership as membership, blob,
 };
 use crate::error::{Error, Result};
-use crate::id::{ArtifactId, CollectionId, EntryId};
+use crate::id::{ArtifactId, CollectionId, EntryId, ProjectId};
 use crate::project::{self, Project};
 
 /// A version with the place where it was made.
@@ -27,17 +27,41 @@ pub(super) struct Located {
     pub(super) project: Project,
 }
 
-/// The version of that id, pending or committed, if the caller may see its project.
+/// The version of that id, pending or committed, if the caller may see its project or one that it is linked to.
 pub(super) async fn locate(db: &impl Source, caller: &Caller, id: ArtifactId) -> Result<Located> {
     // Plan: three primary keys.
     let missing = || Error::not_found("artifact", id.to_node_id());
     let artifact = artifact::Entity::find_by_id(id).one(db.connection()).await?;
     let artifact = artifact.filter(|found| found.state != ArtifactState::Deleted).ok_or_else(missing)?;
     let (collection, project) = match super::get_collection(db, caller, artifact.collection_id).await {
-        Err(Error::NotFound { .. }) => return Err(missing()),
+        Err(Error::NotFound { .. }) => find_linked(db, caller, &artifact).await?.ok_or_else(missing)?,
         found => found?,
     };
     Ok(Located { artifact, collection, project })
+}
+
+/// Where a version was made, if the caller may see a project that it is linked to: those who see a registry use what is in
+/// it.
+async fn find_linked(
+    db: &impl Source,
+    caller: &Caller,
+    version: &Artifact,
+) -> Result<Option<(Collection, Project)>> {
+    let source = super::get_collections(db, &[version.collection_id]).await?.remove(&version.collection_id);
+    let Some(source) = source.filter(|source| source.state == CollectionState::Live) else { return Ok(None) };
+    let places = list_memberships_of(db, version.id).await?;
+    let linked: Vec<ProjectId> = places.iter().map(|(_, collection)| collection.project_id).collect();
+    if project::get_many(db, caller, &linked).await?.is_empty() {
+        return Ok(None);
+    }
+    Ok(project::find_live(db, source.project_id).await?.map(|project| (source, project)))
+}
+
+/// The same, for who may write to the project that it was made in.
+pub(super) async fn locate_to_write(db: &impl Source, caller: &Caller, id: ArtifactId) -> Result<Located> {
+    let located = locate(db, caller, id).await?;
+    project::authorize(db, caller, located.project.id, Role::Member).await?;
+    Ok(located)
 }
 
 /// The version of that id, pending or committed, if the caller may see its project; none where there is none.

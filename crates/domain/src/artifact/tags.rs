@@ -7,10 +7,12 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, Quer
 
 use super::name::{check_count, check_tag};
 use super::{ArtifactTag, Collection, CollectionTag};
+use crate::account::{Caller, Role};
 use crate::db::{Source, WriteTx};
 use crate::entity::{artifact_collection_tag as collection_tag, artifact_tag};
 use crate::error::Result;
 use crate::id::{ArtifactId, CollectionId};
+use crate::project;
 
 /// Checks tags that someone wants to set.
 pub(super) fn check(tags: &[String]) -> Result<()> {
@@ -59,12 +61,14 @@ pub async fn change_tags(
 /// Adds tags to a collection, or takes them away. Whoever calls this has found the collection through its door.
 pub async fn change_collection_tags(
     tx: &WriteTx,
+    caller: &Caller,
     collection: &Collection,
     added: &[String],
     removed: &[String],
 ) -> Result<Vec<CollectionTag>> {
     check(added)?;
     check(removed)?;
+    project::authorize(tx, caller, collection.project_id, Role::Member).await?;
     collection_tag::Entity::delete_many()
         .filter(collection_tag::Column::CollectionId.eq(collection.id))
         .filter(collection_tag::Column::Name.is_in(removed))

@@ -32,7 +32,7 @@ pub struct Edit {
 /// Changes what is given, keeps the rest.
 pub async fn update(tx: &WriteTx, caller: &Caller, id: ArtifactId, edit: Edit) -> Result<Artifact> {
     check_metadata(edit.metadata.as_deref())?;
-    let located = queries::locate(tx, caller, id).await?;
+    let located = queries::locate_to_write(tx, caller, id).await?;
     if let Some(wanted) = edit.aliases {
         use sea_orm::{ColumnTrait as _, QueryFilter as _};
         check_count("aliases", wanted.len())?;

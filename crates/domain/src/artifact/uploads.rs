@@ -117,7 +117,7 @@ async fn announce_batch(
 
 /// A version whose files may still arrive, if the caller may see it.
 pub(super) async fn writable(db: &impl Source, caller: &Caller, id: ArtifactId) -> Result<Located> {
-    let located = queries::locate(db, caller, id).await?;
+    let located = queries::locate_to_write(db, caller, id).await?;
     check_pending(&located.artifact)?;
     Ok(located)
 }

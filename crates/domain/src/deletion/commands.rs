@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::{Deletion, DeletionState};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::artifact;
 use crate::clock::Timestamp;
 use crate::db::{Db, Source, WriteTx, dialect};
@@ -17,6 +17,7 @@ use crate::entity::{deletion, run as run_entity};
 use crate::error::{Error, Result};
 use crate::id::{RunId, UserId};
 use crate::job::{self, JobKind};
+use crate::project;
 use crate::run::{self, Lifecycle, Run};
 
 /// How long what is unwanted can be brought back.
@@ -148,7 +149,8 @@ pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<Arch
 
 async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     let missing = || Error::not_found("run", id.to_node_id());
-    run::find_including_deleted(tx, caller, id).await?.ok_or_else(missing)?;
+    let found = run::find_including_deleted(tx, caller, id).await?.ok_or_else(missing)?;
+    project::authorize(tx, caller, found.project_id, Role::Member).await?;
     // Held from here on: of two callers the second sees what the first did.
     let held = run::load_for_update(tx, &[id]).await?.remove(&id);
     held.filter(|run| run.lifecycle != Lifecycle::Purged).ok_or_else(missing)

@@ -62,7 +62,7 @@ fn visible(caller: &Caller) -> Select<project_deletion::Entity> {
         .join(JoinType::InnerJoin, owner)
         .column_as(project_entity::Column::Name, "project_name")
         .column_as(entity::Column::Name, "entity_name")
-        .filter(caller.may_see(project_entity::Column::EntityId))
+        .filter(project::visible_to(caller))
         .filter(Column::State.eq(DeletionState::Pending))
         .filter(project_entity::Column::State.eq(ProjectState::Deleted))
 }
@@ -106,7 +106,7 @@ pub async fn delete_project(
     reason: Option<String>,
     trash: std::time::Duration,
 ) -> Result<ProjectDeletion> {
-    let held = project::hold_any(tx, caller, id).await?;
+    let held = hold(tx, caller, id).await?;
     match held.state {
         ProjectState::Live => {}
         ProjectState::Deleted => return pending(tx, caller, id).await,
@@ -140,6 +140,15 @@ pub async fn delete_project(
     pending(tx, caller, id).await
 }
 
+/// The project, locked, for who may delete and restore it.
+async fn hold(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<project_entity::Model> {
+    let held = project::hold_any(tx, caller, id).await?;
+    let owner = entity::Entity::find_by_id(held.entity_id).one(tx.connection()).await?;
+    let owner = owner.ok_or_else(|| Error::internal("a project without its entity"))?;
+    project::authorize(tx, caller, id, project::manager(owner.kind)).await?;
+    Ok(held)
+}
+
 /// Brings a project back from the trash with all that went with it, under `name` where one is given. Of no effect on a
 /// live one. `PROJECT_NAME_TAKEN` when another project has the name by now, `DEADLINE_PASSED` when it is too late.
 pub async fn restore_project(
@@ -148,7 +157,7 @@ pub async fn restore_project(
     id: ProjectId,
     name: Option<&str>,
 ) -> Result<Project> {
-    let row = project::hold_any(tx, caller, id).await?;
+    let row = hold(tx, caller, id).await?;
     match row.state {
         ProjectState::Live => return project::get(tx, caller, id).await,
         ProjectState::Deleted => {}
@@ -159,7 +168,7 @@ pub async fn restore_project(
         return Err(deadline_passed("project"));
     }
     let name = name.unwrap_or(&row.name).to_owned();
-    crate::account::check_name("name", &name)?;
+    project::check_project_name(tx, row.entity_id, "name", &name).await?;
     project::take_name(tx, &row, &name).await?;
     let mut row = row.into_active_model();
     row.name = Set(name);

@@ -15,7 +15,7 @@ use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::{project, project_deletion, run};
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId};
-use crate::project::ProjectState;
+use crate::project::{ProjectState, remove_all_members};
 use crate::run::{self as runs, Lifecycle};
 
 /// Runs that one transaction buries, if their rows are few.
@@ -49,6 +49,7 @@ pub async fn purge_project_step(db: &Db, project_id: ProjectId, deletion_id: &st
     if !bury_project(&tx, project_id).await? {
         return Ok(Purge::Withdrawn);
     }
+    remove_all_members(&tx, project_id).await?;
     let emptied = remove_runs(&tx, project_id).await? && !artifact::purge_of_project(&tx, project_id).await?;
     if emptied {
         complete(&tx, deletion_id).await?;

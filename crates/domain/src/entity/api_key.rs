@@ -18,6 +18,8 @@ pub struct Model {
     pub name: String,
     /// Hexadecimal hash of the key; the key itself is never stored.
     pub sha256: String,
+    /// What it is for, as its owner wrote it.
+    pub description: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::account::EntityKind;
 use crate::clock::Timestamp;
-use crate::id::EntityId;
+use crate::id::{EntityId, OrganizationId};
 
 /// A name that owns projects.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -17,6 +17,8 @@ pub struct Model {
     pub name: String,
     /// Whose name it is.
     pub kind: EntityKind,
+    /// The organization of a team, or the one that this is the entity of.
+    pub organization_id: Option<OrganizationId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// How long its artifacts are kept, in seconds, where they and their collections say nothing else; 0: for ever.

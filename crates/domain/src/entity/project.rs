@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::id::{EntityId, ProjectId};
-use crate::project::ProjectState;
+use crate::project::{Access, ProjectState};
 
 /// A project within an entity.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -31,6 +31,10 @@ pub struct Model {
     pub state: ProjectState,
     /// When it went to the trash.
     pub deleted_at: Option<Timestamp>,
+    /// Who may see it.
+    pub access: Access,
+    /// Of a registry: whether it takes artifacts of every type.
+    pub allows_all_artifact_types: bool,
 }
 
 /// No joins are declared; queries name their own.

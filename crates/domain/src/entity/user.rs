@@ -21,6 +21,8 @@ pub struct Model {
     pub email: Option<Email>,
     /// Whether this user administers the instance.
     pub admin: bool,
+    /// The team of a service account; a person has none.
+    pub team_id: Option<EntityId>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -1,17 +1,20 @@
 //! Storing and deleting files. The bytes themselves travel between these verbs, outside any transaction.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, Set};
 
 use counterweight_storage::{Md5Digest, ObjectKey};
 
 use super::FileName;
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::blob;
 use crate::db::{Db, Source, WriteTx};
 use crate::entity::run_file::{self, Column};
 use crate::error::{Error, Result};
 use crate::id::{BlobId, FileId, ProjectId, RunId};
+use crate::project;
 use crate::run;
 
 /// Announces bytes for a run's file, under a key that was never used before. If they never arrive, the collector
@@ -75,6 +78,7 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     }
     let rows =
         run_file::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(tx.connection()).await?;
+    let mut projects = BTreeSet::new();
     for id in ids {
         let missing = || Error::not_found("file", id.to_node_id());
         let row = rows.iter().find(|row| row.id == *id).ok_or_else(missing)?;
@@ -82,6 +86,10 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
         if project.is_some_and(|project| project != owner.project_id) {
             return Err(missing());
         }
+        projects.insert(owner.project_id);
+    }
+    for project in projects {
+        project::authorize(tx, caller, project, Role::Member).await?;
     }
     run_file::Entity::delete_many()
         .filter(Column::Id.is_in(ids.iter().copied()))

@@ -8,6 +8,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
+use crate::account::{self, Caller};
 use crate::clock::Timestamp;
 use crate::db::{Source, dialect};
 use crate::entity::run_file::Column;
@@ -163,8 +164,12 @@ pub async fn count_many(db: &impl Source, runs: &[RunId]) -> Result<HashMap<RunI
     Ok(counts.into_iter().collect())
 }
 
-/// Bytes of all that an entity's projects can still read or restore, each counted once however often it is referred to.
-pub async fn stored_bytes(db: &impl Source, owner: EntityId) -> Result<i64> {
+/// Bytes of all that an entity's projects can still read or restore, each counted once however often it is referred to; none
+/// for an entity that the caller does not belong to.
+pub async fn stored_bytes(db: &impl Source, caller: &Caller, owner: EntityId) -> Result<i64> {
+    if account::get_roles(db, caller, &[owner]).await?.is_empty() {
+        return Ok(0);
+    }
     // Plan: project by owner; run, run_file and blob by their parents; collection, artifact, entry and manifest alike.
     let statement = dialect::statement(
         db.connection(),

@@ -3,16 +3,17 @@
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, NotSet, QueryFilter, Set};
 
+use super::access::check_kind;
 use super::queries::find_exact;
-use super::{Project, ProjectState, find, get, hold, named};
-use crate::account::{self, Caller};
+use super::{Access, Project, ProjectState, authorize, find, get, hold, manager, members, named};
+use crate::account::{self, Caller, Role};
 use crate::db::{Source, WriteTx};
 use crate::entity::project::{self, Column};
-use crate::entity::project_former_name as former_name;
+use crate::entity::{entity, project_former_name as former_name};
 use crate::error::{Error, Result};
 use crate::id::{EntityId, ProjectId};
 
-/// The project that has that name, made where there is none. True when it was made.
+/// The project that has that name, made where there is none by who may write to its entity. True when it was made.
 pub async fn ensure(
     tx: &WriteTx,
     caller: &Caller,
@@ -27,6 +28,7 @@ pub async fn ensure(
         return Ok((project, false));
     }
     account::check_name("project", name)?;
+    check_kind(owner.kind, "project", name)?;
     let fresh = project::ActiveModel {
         id: NotSet,
         entity_id: Set(owner.id),
@@ -38,15 +40,40 @@ pub async fn ensure(
         updated_at: Set(tx.now()),
         state: Set(ProjectState::Live),
         deleted_at: Set(None),
+        access: Set(Access::Private),
+        allows_all_artifact_types: Set(true),
     };
     // The index is partial, so the conflict is left unnamed.
     let inserted = project::Entity::insert(fresh)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx.connection())
         .await?;
-    let project = find_exact(tx, caller, owner.id, name).await?;
-    let project = project.ok_or_else(|| Error::internal("a project vanished while it was made"))?;
+    // What is there and not seen is restricted.
+    let project = find_exact(tx, caller, owner.id, name).await?.ok_or_else(|| name_taken(name))?;
+    if inserted == 1 {
+        authorize(tx, caller, project.id, Role::Member).await?;
+        if project.is_registry() {
+            members::add_creator(tx, caller, project.id).await?;
+        }
+    }
     Ok((project, inserted == 1))
+}
+
+fn name_taken(name: &str) -> Error {
+    Error::Precondition { code: "PROJECT_NAME_TAKEN", reason: format!("there is a project {name:?} already") }
+}
+
+/// Checks that a project of this owner may be called so.
+pub(crate) async fn check_project_name(
+    tx: &WriteTx,
+    owner: EntityId,
+    field: &'static str,
+    name: &str,
+) -> Result<()> {
+    account::check_name(field, name)?;
+    let owner = entity::Entity::find_by_id(owner).one(tx.connection()).await?;
+    let owner = owner.ok_or_else(|| Error::internal("a project without its entity"))?;
+    check_kind(owner.kind, field, name)
 }
 
 /// The project where a run of that path belongs: also the one that had this name before, if nobody has it now.
@@ -62,35 +89,55 @@ pub async fn ensure_for_run(
     Ok(ensure(tx, caller, entity_name, name).await?.0)
 }
 
-/// Words about a project. `None` keeps what is there.
-#[derive(Clone, Debug, Default)]
+/// What there is to say about a project. `None` keeps what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// As its owner wrote it.
     pub description: Option<String>,
     /// Git remote.
     pub repo: Option<String>,
+    /// Who may see it.
+    pub access: Option<Access>,
+    /// Of a registry: whether it takes artifacts of every type.
+    pub allows_all_artifact_types: Option<bool>,
 }
 
-/// Changes what is given, keeps the rest.
-pub async fn describe(tx: &WriteTx, project: Project, words: Description) -> Result<Project> {
-    if words.description.is_none() && words.repo.is_none() {
+/// Changes what is given, keeps the rest. Who may see a project, only its administrators change.
+pub async fn describe(
+    tx: &WriteTx,
+    caller: &Caller,
+    project: Project,
+    words: Description,
+) -> Result<Project> {
+    if words == Description::default() {
         return Ok(project);
     }
+    let changes_access = words.access.is_some_and(|access| access != project.access);
+    let least = if changes_access { Role::Admin } else { manager(project.owner_kind) };
+    authorize(tx, caller, project.id, least).await?;
     let mut row = held(tx, &project).await?.into_active_model();
     for (column, text) in [(&mut row.description, words.description), (&mut row.repo, words.repo)] {
         if text.is_some() {
             *column = Set(text);
         }
     }
+    if let Some(access) = words.access {
+        row.access = Set(access);
+    }
+    if let Some(all) = words.allows_all_artifact_types {
+        row.allows_all_artifact_types = Set(all);
+    }
     row.updated_at = Set(tx.now());
-    let row = row.update(tx.connection()).await?;
-    Ok(Project { description: row.description, repo: row.repo, updated_at: row.updated_at, ..project })
+    row.update(tx.connection()).await?;
+    get(tx, caller, project.id).await
 }
 
 /// Gives a project another name. `PROJECT_NAME_TAKEN` where another one has it. The old name leads to the project
 /// until another one takes it, and the paths of its runs lead to them for ever, so that their writers go on.
 pub async fn rename(tx: &WriteTx, caller: &Caller, project: &Project, name: &str) -> Result<Project> {
+    authorize(tx, caller, project.id, manager(project.owner_kind)).await?;
     account::check_name("newProjectName", name)?;
+    check_kind(project.owner_kind, "newProjectName", name)?;
     let row = held(tx, project).await?;
     if row.name != name {
         take_name(tx, &row, name).await?;
@@ -107,10 +154,7 @@ pub(crate) async fn take_name(tx: &WriteTx, project: &project::Model, name: &str
     if let Some(other) = holder(tx, project.entity_id, name).await?
         && other != project.id
     {
-        return Err(Error::Precondition {
-            code: "PROJECT_NAME_TAKEN",
-            reason: format!("there is a project {name:?} already"),
-        });
+        return Err(name_taken(name));
     }
     if project.name == name {
         return Ok(());

@@ -1,19 +1,31 @@
 //! Projects.
 
+mod access;
 mod commands;
+mod filter;
+mod members;
 mod names;
 mod queries;
+mod search;
 
 use sea_orm::{DeriveActiveEnum, EnumIter, FromQueryResult};
 
+use crate::account::EntityKind;
 use crate::clock::Timestamp;
 use crate::id::{EntityId, ProjectId};
 
+pub use self::access::{Access, authorize, get_roles};
+pub(crate) use self::access::{manager, visible_to};
 pub use self::commands::{Description, describe, ensure, ensure_for_run, rename};
-pub(crate) use self::commands::{next_run_number, take_name};
+pub(crate) use self::commands::{check_project_name, next_run_number, take_name};
+pub(crate) use self::members::remove_all_members;
+pub use self::members::{
+    Party, add_members, list_team_members, list_user_members, remove_members, set_team_role, set_user_role,
+};
 pub(crate) use self::names::holders;
 pub use self::queries::{find, get, get_many, list};
 pub(crate) use self::queries::{find_live, hold, hold_any};
+pub use self::search::{Place, Search, search};
 
 /// Where runs go when no project is named (protocol reference 5.1).
 const DEFAULT_NAME: &str = "uncategorized";
@@ -39,6 +51,8 @@ pub struct Project {
     pub entity_id: EntityId,
     /// The owner's name.
     pub entity_name: String,
+    /// What the owner is.
+    pub owner_kind: EntityKind,
     /// Unique among the live ones of its entity; case matters.
     pub name: String,
     /// As its owner wrote it.
@@ -49,20 +63,21 @@ pub struct Project {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Who may see it.
+    pub access: Access,
+    /// Of a registry: whether it takes artifacts of every type.
+    pub allows_all_artifact_types: bool,
 }
 
-/// What the names of registries begin with (protocol reference 5.10).
-const REGISTRY_PREFIX: &str = "wandb-registry-";
-
 impl Project {
-    /// Whether it is a registry: versions are linked to it and made elsewhere.
+    /// Whether it is a registry, a project of an organization: versions are linked to it and made elsewhere.
     pub fn is_registry(&self) -> bool {
-        self.name.starts_with(REGISTRY_PREFIX)
+        self.owner_kind == EntityKind::Organization
     }
 
     /// Whether versions of every type may be linked to it.
     pub(crate) fn takes_any_type(&self) -> bool {
-        !self.is_registry()
+        !self.is_registry() || self.allows_all_artifact_types
     }
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
-use super::{Project, ProjectState, holders};
+use super::{Project, ProjectState, holders, visible_to};
 use crate::account::Caller;
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx};
@@ -20,12 +20,15 @@ use crate::id::{EntityId, ProjectId};
 fn with_owner() -> Select<project::Entity> {
     let owner: RelationDef =
         project::Entity::belongs_to(entity::Entity).from(Column::EntityId).to(entity::Column::Id).into();
-    project::Entity::find().join(JoinType::InnerJoin, owner).column_as(entity::Column::Name, "entity_name")
+    project::Entity::find()
+        .join(JoinType::InnerJoin, owner)
+        .column_as(entity::Column::Name, "entity_name")
+        .column_as(entity::Column::Kind, "owner_kind")
 }
 
 /// Projects that the caller may see, whatever their state.
 fn visible(caller: &Caller) -> Select<project::Entity> {
-    with_owner().filter(caller.may_see(Column::EntityId))
+    with_owner().filter(visible_to(caller))
 }
 
 fn live(caller: &Caller) -> Select<project::Entity> {
@@ -123,7 +126,7 @@ pub(crate) async fn hold(tx: &WriteTx, ids: &[ProjectId]) -> Result<HashMap<Proj
 
 /// The project of that id, whatever its state, locked until the transaction ends.
 pub(crate) async fn hold_any(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<project::Model> {
-    let query = project::Entity::find_by_id(id).filter(caller.may_see(Column::EntityId)).lock_exclusive();
+    let query = project::Entity::find_by_id(id).filter(visible_to(caller)).lock_exclusive();
     let found = query.one(tx.connection()).await?;
     found.ok_or_else(|| Error::not_found("project", id.to_node_id()))
 }

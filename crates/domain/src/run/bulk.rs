@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::edits::{self, RunEdit};
 use super::{Run, load_for_update, moves};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source, WriteTx};
 use crate::entity::bulk_task::{self, Model as BulkTask};
@@ -108,6 +108,7 @@ pub async fn move_many(
         let reason = "the runs are there already";
         return Err(Error::invalid("DESTINATION_INVALID", "destinationProjectName", reason));
     }
+    project::authorize(tx, caller, destination.id, Role::Member).await?;
     begin(tx, caller, source, filter, BulkChange::Move { destination: destination.id }).await
 }
 
@@ -135,6 +136,7 @@ async fn begin(
     filter: &str,
     change: BulkChange,
 ) -> Result<BulkTask> {
+    project::authorize(tx, caller, project.id, Role::Member).await?;
     let parsed = RunFilter::parse(filter)?;
     let matched = super::count(tx, project, &parsed).await?;
     let task = bulk_task::ActiveModel {

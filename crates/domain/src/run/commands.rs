@@ -6,14 +6,14 @@ use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
 use super::{Lifecycle, Run, RunState};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::db::{Db, Source, WriteTx};
-use crate::entity::project;
+use crate::entity::project as project_entity;
 use crate::entity::run::{self, Column};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
-use crate::project::ProjectState;
+use crate::project::{self, ProjectState};
 
 /// Tells the run's writer to stop with its next answer. Of no effect on a run that has ended.
 pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<()> {
@@ -51,7 +51,8 @@ pub async fn request_state(tx: &WriteTx, caller: &Caller, id: RunId, to: RunStat
 
 async fn get(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     let missing = || Error::not_found("run", id.to_node_id());
-    super::find_by_id(tx, caller, id).await?.ok_or_else(missing)?;
+    let found = super::find_by_id(tx, caller, id).await?.ok_or_else(missing)?;
+    project::authorize(tx, caller, found.project_id, Role::Member).await?;
     let held = super::hold(tx, id).await?;
     if held.lifecycle.is_reachable() { Ok(held) } else { Err(missing()) }
 }
@@ -88,8 +89,8 @@ pub async fn crash_stale(db: &Db, crash_after: Duration, preempt_grace: Duration
 fn not_live() -> SelectStatement {
     let mut projects = Query::select();
     projects
-        .column(project::Column::Id)
-        .from(project::Entity)
-        .and_where(project::Column::State.ne(ProjectState::Live));
+        .column(project_entity::Column::Id)
+        .from(project_entity::Entity)
+        .and_where(project_entity::Column::State.ne(ProjectState::Live));
     projects.take()
 }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::{Lifecycle, Run, RunDocument};
-use crate::account::Caller;
+use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx};
 use crate::entity::project as project_entity;
@@ -38,9 +38,7 @@ fn to_entity() -> RelationDef {
 
 /// Runs of projects that the caller may see, whatever became of either.
 fn visible(caller: &Caller) -> Select<run::Entity> {
-    run::Entity::find()
-        .join(JoinType::InnerJoin, to_project())
-        .filter(caller.may_see(project_entity::Column::EntityId))
+    run::Entity::find().join(JoinType::InnerJoin, to_project()).filter(project::visible_to(caller))
 }
 
 /// The same without those that went to the trash with their project.
@@ -125,6 +123,19 @@ pub async fn resolve(
     let found = by_path(db, caller, Some(entity_name), Some(project_name), name).await?;
     let found = found.ok_or_else(|| Error::not_found("run", path()))?;
     if found.lifecycle.is_reachable() { Ok(found) } else { Err(Error::RunDeleted { path: path() }) }
+}
+
+/// The same, for who may write to it.
+pub async fn resolve_to_write(
+    db: &impl Source,
+    caller: &Caller,
+    entity_name: &str,
+    project_name: &str,
+    name: &str,
+) -> Result<Run> {
+    let found = resolve(db, caller, entity_name, project_name, name).await?;
+    project::authorize(db, caller, found.project_id, Role::Member).await?;
+    Ok(found)
 }
 
 /// The run at a path, if it can be reached.

@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, NotSet, Set};
 
 use super::queries::by_path;
 use super::{Document, Lifecycle, Run, RunState, Tags, display_name, documents};
-use crate::account::{self, Caller};
+use crate::account::{self, Caller, Role};
 use crate::db::{Source, WriteTx};
 use crate::entity::run::{self, Column};
 use crate::error::{Error, Result};
@@ -72,6 +72,7 @@ pub async fn upsert(tx: &WriteTx, caller: &Caller, upsert: Upsert) -> Result<Ups
         }
         None => by_name(tx, caller, &upsert).await?,
     };
+    project::authorize(tx, caller, found.project_id, Role::Member).await?;
     let found = super::hold(tx, found.id).await?;
     if !found.lifecycle.is_reachable() {
         return Err(Error::RunDeleted { path: super::path_of(tx, &found).await? });

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 pub(crate) use self::artifact::{AliasesOf, CurrentManifest, SourcePlace, TagsOf, TagsOfCollection};
 
-use counterweight_domain::account::{self, Caller, Entity, User};
+use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};
 use counterweight_domain::file::{self, File, FileQuery};
 use counterweight_domain::history::{self, HistoryStream, Stream};
-use counterweight_domain::id::{AlertId, EntityId, ProjectId, RunId, UserId};
+use counterweight_domain::id::{AlertId, EntityId, OrganizationId, ProjectId, RunId, UserId};
 use counterweight_domain::project::{self, Project};
 use counterweight_domain::run::{self, RunDocument};
 use counterweight_domain::{Db, Error};
@@ -25,6 +25,18 @@ pub(crate) struct Loader {
 /// The user whose personal entity it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(pub(crate) EntityId);
+
+/// Where a user owns projects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TeamsOf(pub(crate) UserId);
+
+/// Who belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MembersOf(pub(crate) EntityId);
+
+/// What the caller may do in it: in an entity, or in a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RoleIn<Id>(pub(crate) Id);
 
 /// A page of a run's alerts, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +86,59 @@ impl async_graphql::dataloader::Loader<Owner> for Loader {
         let ids: Vec<EntityId> = keys.iter().map(|key| key.0).collect();
         let owners = account::get_owners(&self.db, &ids).await?;
         Ok(owners.into_iter().map(|(entity, user)| (Owner(entity), user)).collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<OrganizationId> for Loader {
+    type Value = Organization;
+    type Error = Arc<Error>;
+
+    async fn load(&self, ids: &[OrganizationId]) -> Loaded<OrganizationId, Organization> {
+        Ok(account::get_organizations(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<TeamsOf> for Loader {
+    type Value = Vec<Entity>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[TeamsOf]) -> Loaded<TeamsOf, Vec<Entity>> {
+        let ids: Vec<UserId> = keys.iter().map(|key| key.0).collect();
+        let entities = account::list_entities(&self.db, &self.caller, &ids).await?;
+        Ok(entities.into_iter().map(|(user, entities)| (TeamsOf(user), entities)).collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<MembersOf> for Loader {
+    type Value = Roster;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[MembersOf]) -> Loaded<MembersOf, Roster> {
+        let ids: Vec<EntityId> = keys.iter().map(|key| key.0).collect();
+        let rosters = account::list_members(&self.db, &self.caller, &ids).await?;
+        Ok(rosters.into_iter().map(|(entity, roster)| (MembersOf(entity), roster)).collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<RoleIn<EntityId>> for Loader {
+    type Value = Role;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[RoleIn<EntityId>]) -> Loaded<RoleIn<EntityId>, Role> {
+        let ids: Vec<EntityId> = keys.iter().map(|key| key.0).collect();
+        let roles = account::get_roles(&self.db, &self.caller, &ids).await?;
+        Ok(roles.into_iter().map(|(entity, role)| (RoleIn(entity), role)).collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<RoleIn<ProjectId>> for Loader {
+    type Value = Role;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[RoleIn<ProjectId>]) -> Loaded<RoleIn<ProjectId>, Role> {
+        let ids: Vec<ProjectId> = keys.iter().map(|key| key.0).collect();
+        let roles = project::get_roles(&self.db, &self.caller, &ids).await?;
+        Ok(roles.into_iter().map(|(project, role)| (RoleIn(project), role)).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::account::Role;
 use counterweight_domain::artifact::{
     self, DigestAlgorithm, FileSpec, NewArtifact, NewManifest, RequestedAlias, Ttl,
 };
@@ -394,6 +395,7 @@ impl ArtifactMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         let found = project::find(&tx, &request.caller, Some(owner), Some(name)).await.or_graphql()?;
         let found = found.ok_or_else(|| domain::Error::not_found("project", name)).or_graphql()?;
+        project::authorize(&tx, &request.caller, found.id, Role::Member).await.or_graphql()?;
         let made = artifact::ensure_type(&tx, found.id, &input.name, input.description).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(CreateArtifactTypePayload {

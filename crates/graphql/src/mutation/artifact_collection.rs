@@ -6,8 +6,9 @@ use counterweight_domain as domain;
 use counterweight_domain::artifact::{self, Collection, CollectionEdit, CollectionKind, Ttl};
 use counterweight_domain::{WriteTx, project};
 
+use super::SuccessPayload;
 use super::artifact::{TagInput, tag_names};
-use super::artifact_edit::{SuccessPayload, collection_id};
+use super::artifact_edit::collection_id;
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{ArtifactCollection, Tag};
@@ -246,7 +247,8 @@ impl ArtifactCollectionMutation {
         let added = tag_names(Some(input.tags));
         let tx = request.db.begin_write().await.or_graphql()?;
         let found = by_path(&tx, request, entity, project, name).await.or_graphql()?;
-        let tags = artifact::change_collection_tags(&tx, &found, &added, &[]).await.or_graphql()?;
+        let tags = artifact::change_collection_tags(&tx, &request.caller, &found, &added, &[]).await;
+        let tags = tags.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(TagsPayload { tags: tags.into_iter().map(Tag::from).collect() }))
     }
@@ -263,8 +265,8 @@ impl ArtifactCollectionMutation {
         let removed = tag_names(Some(input.tags));
         let tx = request.db.begin_write().await.or_graphql()?;
         let found = by_path(&tx, request, entity, project, name).await.or_graphql()?;
-        artifact::change_collection_tags(&tx, &found, &[], &removed).await.or_graphql()?;
+        artifact::change_collection_tags(&tx, &request.caller, &found, &[], &removed).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(Some(SuccessPayload { success: true, client_mutation_id: None }))
+        Ok(SuccessPayload::answer(None))
     }
 }

@@ -6,6 +6,7 @@ use counterweight_domain as domain;
 use counterweight_domain::artifact::{self, AliasChange, Edit, Link, Portfolio, Ttl, Use};
 use counterweight_domain::id::CollectionId;
 
+use super::SuccessPayload;
 use super::artifact::{ArtifactAliasInput, TagInput, artifact_id, tag_names};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
@@ -14,15 +15,6 @@ use crate::scalars::{Int64, JsonString};
 
 #[derive(Debug, Default)]
 pub(super) struct ArtifactEditMutation;
-
-/// That something was done.
-#[derive(SimpleObject)]
-pub(super) struct SuccessPayload {
-    /// Always true; what fails is an error.
-    pub(super) success: bool,
-    /// As it was given.
-    pub(super) client_mutation_id: Option<String>,
-}
 
 /// A run that uses a version.
 #[derive(InputObject)]
@@ -308,7 +300,7 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::add_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(Some(SuccessPayload { success: true, client_mutation_id: input.client_mutation_id }))
+        Ok(SuccessPayload::answer(input.client_mutation_id))
     }
 
     /// Takes aliases away from this version.
@@ -323,7 +315,7 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::delete_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(Some(SuccessPayload { success: true, client_mutation_id: input.client_mutation_id }))
+        Ok(SuccessPayload::answer(input.client_mutation_id))
     }
 
     /// Links a version to a portfolio, which is made where there is none.
@@ -371,6 +363,6 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::unlink(&tx, &request.caller, id, portfolio).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(Some(SuccessPayload { success: true, client_mutation_id: input.client_mutation_id }))
+        Ok(SuccessPayload::answer(input.client_mutation_id))
     }
 }

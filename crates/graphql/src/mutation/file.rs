@@ -101,7 +101,7 @@ async fn find_run(
     files: &[String],
 ) -> Result<run::Run> {
     at_most(MOST_FILES, files.len(), "files")?;
-    run::resolve(&request.db, &request.caller, entity, project, name).await.or_graphql()
+    run::resolve_to_write(&request.db, &request.caller, entity, project, name).await.or_graphql()
 }
 
 #[Object]

@@ -6,24 +6,64 @@ mod artifact_collection;
 mod artifact_edit;
 mod deletion;
 mod file;
+mod member;
+mod organization;
 mod project;
+mod project_member;
 mod rewind;
 mod run;
 mod runs;
+mod team;
+mod user;
 
-use async_graphql::MergedObject;
+use async_graphql::{MergedObject, SimpleObject};
 
-/// The root of mutations.
+/// That something was done.
+#[derive(SimpleObject)]
+struct SuccessPayload {
+    /// Whether it was done.
+    success: Option<bool>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+impl SuccessPayload {
+    fn answer(client_mutation_id: Option<String>) -> Option<Self> {
+        Some(Self { success: Some(true), client_mutation_id })
+    }
+}
+
+/// The root of mutations, in groups: merged one by one, their types would nest deeper than the compiler goes.
 #[derive(Debug, Default, MergedObject)]
-pub struct Mutation(
+pub struct Mutation(RunMutations, ProjectMutations, ArtifactMutations, AccountMutations);
+
+#[derive(Debug, Default, MergedObject)]
+struct RunMutations(
     run::RunMutation,
     runs::RunsMutation,
-    deletion::DeletionMutation,
-    file::FileMutation,
-    project::ProjectMutation,
-    alert::AlertMutation,
     rewind::RewindMutation,
+    file::FileMutation,
+    alert::AlertMutation,
+);
+
+#[derive(Debug, Default, MergedObject)]
+struct ProjectMutations(
+    project::ProjectMutation,
+    project_member::ProjectMemberMutation,
+    deletion::DeletionMutation,
+);
+
+#[derive(Debug, Default, MergedObject)]
+struct ArtifactMutations(
     artifact::ArtifactMutation,
     artifact_edit::ArtifactEditMutation,
     artifact_collection::ArtifactCollectionMutation,
+);
+
+#[derive(Debug, Default, MergedObject)]
+struct AccountMutations(
+    user::UserMutation,
+    team::TeamMutation,
+    organization::OrganizationMutation,
+    member::MemberMutation,
 );

@@ -1,11 +1,13 @@
-//! Projects: `upsertModel`, `renameProject`.
+//! Projects and registries: `upsertModel`, `renameProject`.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
 use counterweight_domain::WriteTx;
+use counterweight_domain::account::Role;
+use counterweight_domain::artifact;
 use counterweight_domain::id::ProjectId;
-use counterweight_domain::project::{self, Description};
+use counterweight_domain::project::{self, Access, Description};
 
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
@@ -27,8 +29,23 @@ struct UpsertModelInput {
     description: Option<String>,
     /// Replaces the Git remote; none keeps it.
     repo: Option<String>,
+    /// Who may see it: `PRIVATE` for all who belong to its entity, `RESTRICTED` for who was let into it; none keeps it.
+    access: Option<String>,
+    /// Of a registry: whether it takes artifacts of every type; none keeps it.
+    allow_all_artifact_types_in_registry: Option<bool>,
+    /// Of a registry: types of artifacts that it takes from now on; those that it takes already stay.
+    artifact_types: Option<Vec<ArtifactTypeInput>>,
     /// Returned as it is.
     client_mutation_id: Option<String>,
+}
+
+/// A type of artifacts.
+#[derive(InputObject)]
+struct ArtifactTypeInput {
+    /// Its name.
+    name: String,
+    /// Free text.
+    description: Option<String>,
 }
 
 /// A project made or described.
@@ -87,6 +104,17 @@ pub(super) fn project_id(id: &str) -> domain::Result<ProjectId> {
     ProjectId::from_node_id(id).ok_or_else(|| domain::Error::not_found("project", id))
 }
 
+/// Checks the types that a registry is to take.
+fn check_types(project: &project::Project, types: &[ArtifactTypeInput]) -> domain::Result<()> {
+    const MOST: usize = 1000;
+    let invalid =
+        |reason: &str| Err(domain::Error::invalid("ARTIFACT_TYPE_INVALID", "artifactTypes", reason));
+    if !types.is_empty() && !project.is_registry() {
+        return invalid("only a registry says which types of artifacts it takes");
+    }
+    if types.len() > MOST { invalid("at most 1000 at once") } else { Ok(()) }
+}
+
 #[Object]
 impl ProjectMutation {
     /// Makes a project, or describes the one of that name. With an id, describes that one, and renames it.
@@ -103,8 +131,21 @@ impl ProjectMutation {
             let owner = input.entity_name.as_deref();
             project::ensure(&tx, &request.caller, owner, input.name.as_deref()).await.or_graphql()?
         };
-        let words = Description { description: input.description, repo: input.repo };
-        let found = project::describe(&tx, found, words).await.or_graphql()?;
+        let types = input.artifact_types.unwrap_or_default();
+        check_types(&found, &types).or_graphql()?;
+        let words = Description {
+            description: input.description,
+            repo: input.repo,
+            access: input.access.as_deref().map(Access::parse).transpose().or_graphql()?,
+            allows_all_artifact_types: input.allow_all_artifact_types_in_registry,
+        };
+        let found = project::describe(&tx, &request.caller, found, words).await.or_graphql()?;
+        if !types.is_empty() {
+            project::authorize(&tx, &request.caller, found.id, Role::Admin).await.or_graphql()?;
+        }
+        for wanted in types {
+            artifact::ensure_type(&tx, found.id, &wanted.name, wanted.description).await.or_graphql()?;
+        }
         tx.commit().await.or_graphql()?;
         Ok(Some(UpsertModelPayload {
             project: Some(Project(found.clone())),

@@ -3,9 +3,10 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::account::Role;
 use counterweight_domain::history;
 use counterweight_domain::id::RunId;
-use counterweight_domain::run;
+use counterweight_domain::{project, run};
 use serde::Deserialize;
 
 use crate::context::{ContextExt as _, RequestContext};
@@ -56,6 +57,7 @@ impl RewindMutation {
         let found = run::find_by_path(db, caller, entity, project, &input.run_name).await.or_graphql()?;
         let missing = || domain::Error::not_found("run", &input.run_name);
         let found = found.ok_or_else(missing).or_graphql()?;
+        project::authorize(db, caller, found.project_id, Role::Member).await.or_graphql()?;
         let rewound = history::rewind(db, blobs, found.id, step).await.or_graphql()?;
         Ok(Some(RewindRunPayload {
             rewound_run: Some(Run(rewound)),

@@ -291,10 +291,19 @@ impl Artifact {
         Ok(tags.unwrap_or_default().into_iter().map(Tag::from).collect())
     }
 
-    /// Its aliases in all collections.
+    /// Its aliases in all collections of projects that the viewer may see.
     async fn aliases(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactAlias>> {
-        let aliases = ctx.request()?.loader.load_one(AliasesOf(self.0.id)).await.or_graphql()?;
-        Ok(aliases.unwrap_or_default().into_iter().map(ArtifactAlias).collect())
+        let loader = &ctx.request()?.loader;
+        let aliases = loader.load_one(AliasesOf(self.0.id)).await.or_graphql()?.unwrap_or_default();
+        let collections = loader.load_many(aliases.iter().map(|alias| alias.collection_id)).await;
+        let collections = collections.or_graphql()?;
+        let projects = loader.load_many(collections.values().map(|collection| collection.project_id)).await;
+        let projects = projects.or_graphql()?;
+        let seen = |alias: &artifact::Alias| {
+            let collection = collections.get(&alias.collection_id);
+            collection.is_some_and(|collection| projects.contains_key(&collection.project_id))
+        };
+        Ok(aliases.into_iter().filter(seen).map(ArtifactAlias).collect())
     }
 
     /// What it is.

@@ -50,6 +50,12 @@ impl<K> CollectionOf<K> {
     pub(crate) fn new(collection: Collection) -> Self {
         Self(collection, PhantomData)
     }
+
+    /// Whether the viewer may see what is in it. Who sees only a registry learns from a version there where it was made,
+    /// and nothing else of that place.
+    async fn is_open(&self, ctx: &Context<'_>) -> Result<bool> {
+        Ok(ctx.request()?.loader.load_one(self.0.project_id).await.or_graphql()?.is_some())
+    }
 }
 
 impl<K: Kind> TypeName for CollectionOf<K> {
@@ -196,6 +202,10 @@ impl<K: Kind> CollectionOf<K> {
         let list = format!("aliases of collection {}", self.0.id);
         let limit = connection::page_size(first)?;
         let after = connection::decode(&list, after.as_deref())?;
+        if !self.is_open(ctx).await? {
+            let page_info = PageInfo { end_cursor: None, has_next_page: false };
+            return Ok(ArtifactAliasConnection { edges: Vec::new(), page_info });
+        }
         let rows = artifact::list_aliases(&ctx.request()?.db, self.0.id, after, limit + 1).await;
         let (rows, has_next_page) = connection::cut(rows.or_graphql()?, limit);
         let end_cursor = rows.last().map(|row| connection::encode(&list, &row.alias)).transpose()?;
@@ -223,6 +233,9 @@ impl<K: Kind> CollectionOf<K> {
         ctx: &Context<'_>,
         alias_name: String,
     ) -> Result<Option<ArtifactCollectionMembership>> {
+        if !self.is_open(ctx).await? {
+            return Ok(None);
+        }
         let name = VersionName::parse(&alias_name);
         let found = artifact::find_membership(&ctx.request()?.db, self.0.id, name).await.or_graphql()?;
         Ok(found.map(ArtifactCollectionMembership))
@@ -231,6 +244,9 @@ impl<K: Kind> CollectionOf<K> {
     /// Its newest version.
     pub(crate) async fn latest_artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>> {
         let request = ctx.request()?;
+        if !self.is_open(ctx).await? {
+            return Ok(None);
+        }
         let latest = VersionName::parse("latest");
         let place = artifact::find_membership(&request.db, self.0.id, latest).await.or_graphql()?;
         let Some(place) = place else { return Ok(None) };

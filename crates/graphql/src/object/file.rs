@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use serde::Serialize;
 
 use counterweight_domain as domain;
+use counterweight_domain::account::Role;
 use counterweight_domain::file::{self, FileName, FileQuery, Grant};
 use counterweight_domain::id::RunId;
 
@@ -14,7 +15,7 @@ use super::artifact_file::{ArtifactFile, UploadMultipartUrls};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::{FileCount, FilePage};
+use crate::loaders::{FileCount, FilePage, RoleIn};
 use crate::scalars::{DateTime, Int64};
 
 /// A file.
@@ -178,10 +179,16 @@ impl File {
 }
 
 impl RunFile {
-    fn upload(&self, ctx: &Context<'_>) -> Result<String> {
+    /// None for who may only read.
+    async fn upload(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         FileName::parse("name", &self.name).or_graphql()?;
+        let request = ctx.request()?;
+        let role = request.loader.load_one(RoleIn(self.run.project_id)).await.or_graphql()?;
+        if !role.is_some_and(Role::may_write) {
+            return Ok(None);
+        }
         let grant = Grant::Upload { run_id: self.run.id, name: self.name.clone() };
-        ctx.request()?.links.signed(&grant).or_graphql()
+        request.links.signed(&grant).or_graphql().map(Some)
     }
 
     /// Where to get it when signed in. Of a run that only an administrator's rights show, the URL authorises itself: not
@@ -236,7 +243,7 @@ impl File {
     /// Where to get it when signed in; with `upload`, where to put it.
     async fn url(&self, ctx: &Context<'_>, upload: Option<bool>) -> Result<Option<String>> {
         match self {
-            Self::Run(file) if upload == Some(true) => file.upload(ctx).map(Some),
+            Self::Run(file) if upload == Some(true) => file.upload(ctx).await,
             Self::Run(file) => file.lasting(ctx).await.map(Some),
             Self::Artifact(file) if upload == Some(true) => file.upload(ctx),
             Self::Artifact(file) => file.direct(ctx).map(Some),
@@ -299,7 +306,7 @@ impl File {
     /// Where to put it, for a while, without signing in; none for bytes that are here already.
     async fn upload_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         match self {
-            Self::Run(file) => file.upload(ctx).map(Some),
+            Self::Run(file) => file.upload(ctx).await,
             Self::Artifact(file) => file.upload(ctx),
         }
     }

@@ -1,6 +1,5 @@
 //! What can be seen. Each object is the domain's record, with fields that need more loaded on demand.
 
-mod account;
 mod alert;
 mod artifact;
 mod artifact_collection;
@@ -10,16 +9,19 @@ mod artifact_membership;
 mod artifact_type;
 mod bulk_task;
 mod deletion;
+mod entity;
 mod file;
 mod history;
+mod organization;
 mod project;
+mod project_member;
 mod run;
 mod run_changes;
 mod run_fields;
 mod run_groups;
 mod run_info;
+mod user;
 
-pub(crate) use self::account::{Entity, Organization, User, UserConnection};
 use self::alert::AlertConnection;
 pub(crate) use self::alert::AlertSeverity;
 use self::artifact::ArtifactConnection;
@@ -32,12 +34,16 @@ pub(crate) use self::artifact_type::ArtifactType;
 use self::artifact_type::ArtifactTypeConnection;
 pub(crate) use self::bulk_task::BulkTask;
 pub(crate) use self::deletion::{Deletion, ProjectDeletion, ProjectDeletionConnection, ProjectDeletionEdge};
+pub(crate) use self::entity::{Entity, Member};
 pub(crate) use self::file::File;
 pub(crate) use self::file::FileConnection;
 use self::history::{LogLineConnection, ParquetHistory};
+pub(crate) use self::organization::Organization;
 pub(crate) use self::project::{Project, ProjectConnection, ProjectEdge};
+pub(crate) use self::project_member::{ProjectMember, ProjectTeamMember};
 pub(crate) use self::run::{Run, RunConnection, RunEdge};
 use self::run_changes::RunChanges;
 use self::run_fields::{RunFieldConnection, RunFieldSource};
 use self::run_groups::RunGroupConnection;
 use self::run_info::RunInfo;
+pub(crate) use self::user::{ApiKey, User, UserConnection};

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
+use counterweight_domain::account::Role;
 use counterweight_domain::artifact::{self, Place};
 use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::project::{self, Project as Row};
@@ -14,10 +15,10 @@ use super::{
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::Owner;
+use crate::loaders::{Owner, RoleIn};
 use crate::object::{
-    Entity, Run, RunChanges, RunConnection, RunEdge, RunFieldConnection, RunFieldSource, RunGroupConnection,
-    run_groups,
+    Entity, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge, RunFieldConnection,
+    RunFieldSource, RunGroupConnection, run_groups,
 };
 use crate::scalars::{DateTime, JsonString};
 
@@ -144,9 +145,27 @@ impl Project {
         self.0.description.as_deref()
     }
 
-    /// Who may see it: its owner.
+    /// Who may see it: `PRIVATE` for all who belong to its entity, `RESTRICTED` for who was let into it.
     async fn access(&self) -> &str {
-        "PRIVATE"
+        self.0.access.as_str()
+    }
+
+    /// Of a registry: whether it takes artifacts of every type.
+    async fn allow_all_artifact_types_in_registry(&self) -> bool {
+        self.0.allows_all_artifact_types
+    }
+
+    /// Users who were given a role in it, apart from the one that they have in its entity.
+    async fn members(&self, ctx: &Context<'_>) -> Result<Vec<ProjectMember>> {
+        let members = project::list_user_members(&ctx.request()?.db, &self.0).await.or_graphql()?;
+        Ok(members.into_iter().map(|(user, role)| ProjectMember { user, role }).collect())
+    }
+
+    /// Teams that were given a role in it.
+    async fn team_members(&self, ctx: &Context<'_>) -> Result<Vec<ProjectTeamMember>> {
+        let members = project::list_team_members(&ctx.request()?.db, &self.0).await.or_graphql()?;
+        let member = |(team, role): (_, Role)| ProjectTeamMember { team: Entity(team), role: role.into() };
+        Ok(members.into_iter().map(member).collect())
     }
 
     /// Saved layouts of the page. There are none.
@@ -160,8 +179,9 @@ impl Project {
     }
 
     /// Whether the viewer may only read it.
-    async fn read_only(&self) -> bool {
-        false
+    async fn read_only(&self, ctx: &Context<'_>) -> Result<bool> {
+        let role = ctx.request()?.loader.load_one(RoleIn(self.0.id)).await.or_graphql()?;
+        Ok(!role.is_some_and(Role::may_write))
     }
 
     /// Git remote.

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use serde_json::Value;
 
 use counterweight_domain as domain;
+use counterweight_domain::account::Role;
 use counterweight_domain::artifact::ArtifactRole;
 use counterweight_domain::file::Grant;
 use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
@@ -18,7 +19,7 @@ use super::{
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::FileCount;
+use crate::loaders::{FileCount, RoleIn};
 use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
@@ -213,8 +214,9 @@ impl Run {
     }
 
     /// Whether the viewer may only read it.
-    async fn read_only(&self) -> bool {
-        false
+    async fn read_only(&self, ctx: &Context<'_>) -> Result<bool> {
+        let role = ctx.request()?.loader.load_one(RoleIn(self.0.project_id)).await.or_graphql()?;
+        Ok(!role.is_some_and(Role::may_write))
     }
 
     /// When it was created.

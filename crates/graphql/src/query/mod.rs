@@ -60,9 +60,12 @@ impl Query {
         Ok(found.map(Entity))
     }
 
-    /// An organization by name. There are none yet.
-    async fn organization(&self, #[graphql(name = "name")] _name: Option<String>) -> Option<Organization> {
-        None
+    /// An organization by its name or that of its entity, if the viewer belongs to it.
+    async fn organization(&self, ctx: &Context<'_>, name: Option<String>) -> Result<Option<Organization>> {
+        let request = ctx.request()?;
+        let Some(name) = name else { return Ok(None) };
+        let found = account::find_organization(&request.db, &request.caller, &name).await.or_graphql()?;
+        Ok(found.map(Organization))
     }
 
     /// A project by name.

@@ -6,7 +6,7 @@ use counterweight_domain::Env;
 use counterweight_domain::account::Caller;
 use sha2::{Digest as _, Sha256};
 
-/// A revoked key works at most this long.
+/// A revoked key works at most this long. What its user belongs to is not remembered with it.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
 
 /// A new key is refused at most this long, if it was tried before it was made.
@@ -104,8 +104,16 @@ mod tests {
 
     fn ada() -> Answer {
         let (username, full_name) = ("ada".to_owned(), "Ada".to_owned());
-        let user =
-            User { id: UserId(1), entity_id: EntityId(2), username, full_name, email: None, admin: false };
+        let user = User {
+            id: UserId(1),
+            entity_id: EntityId(2),
+            username,
+            full_name,
+            email: None,
+            admin: false,
+            team_id: None,
+            team_name: None,
+        };
         Answer::Known(Caller::from(user))
     }
 

@@ -3,9 +3,11 @@
 mod doctor;
 mod gc;
 mod migrate;
+mod organization;
 mod resources;
 mod schema;
 mod serve;
+mod team;
 mod user;
 mod worker;
 
@@ -14,7 +16,7 @@ use std::io::{Write as _, stdout};
 use counterweight_domain::Error;
 use counterweight_storage::{Misconfiguration, StorageError};
 
-use crate::cli::{Cli, Command, UserCommand};
+use crate::cli::{Cli, Command, OrgCommand, TeamCommand, UserCommand};
 use crate::config::{self, ConfigError, Flags};
 use crate::telemetry;
 
@@ -34,6 +36,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Gc { dry_run } => gc::run(&config, dry_run).await,
         Command::User(UserCommand::Create { name, email, admin, api_key }) => {
             user::create(&config, &name, email.as_deref(), admin, api_key.as_deref()).await
+        }
+        Command::Org(OrgCommand::Create { name, entity, admin }) => {
+            organization::create(&config, &name, entity.as_deref(), admin.as_deref()).await
+        }
+        Command::Org(OrgCommand::AddMember { org, user, role }) => {
+            organization::add_member(&config, &org, &user, &role).await
+        }
+        Command::Team(TeamCommand::Create { name, org, admin }) => {
+            team::create(&config, &name, &org, admin.as_deref()).await
+        }
+        Command::Team(TeamCommand::AddMember { team, user, role }) => {
+            team::add_member(&config, &team, &user, &role).await
         }
         Command::Schema => schema::run(),
         Command::Doctor => doctor::run(&config).await,

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::index::{self, IndexedValue};
 use super::{Compiler, RunFilter, RunOrder};
+use crate::account::EntityKind;
 use crate::clock::Timestamp;
 use crate::db::{Page, WriteTx};
 use crate::entity::{run, run_value};
 use crate::error::Result;
 use crate::id::{EntityId, ProjectId, RunId, UserId};
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::run::{Access, Lifecycle, Listing, Run, RunState, Tags, ValueScope, list_by};
 use crate::test_support::TestDb;
 
@@ -25,11 +26,14 @@ fn project() -> Project {
         id: ProjectId(1),
         entity_id: EntityId(1),
         entity_name: "ada".to_owned(),
+        owner_kind: EntityKind::User,
         name: "demo".to_owned(),
         description: None,
         repo: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        access: project::Access::Private,
+        allows_all_artifact_types: true,
     }
 }
 
