@@ -176,7 +176,6 @@ impl Things {
     fn artifact_writes(&self) -> Vec<(&'static str, Value)> {
         let Self { entity, version, pending, manifest, sequence, portfolio, .. } = self;
         let of_version = || json!({"artifactID": version.id});
-        let of_pending = || json!({"artifactID": pending.id});
         let in_project = |mut input: Value| {
             input["entityName"] = (*entity).into();
             input["projectName"] = SECRET.into();

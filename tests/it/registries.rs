@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, backend_test, text};
+use crate::support::{Client, TestApp, TestArtifact, backend_test, text};
 
 /// What the client asks about a registry.
 const REGISTRY: &str = "id internalId name description access allowAllArtifactTypesInRegistry \
@@ -22,10 +22,10 @@ async fn create(client: &Client, name: &str, more: Value) -> Value {
     client.mutate("upsertModel", input(name, more), &fields).await
 }
 
-fn input(name: &str, more: Value) -> Value {
+fn input(name: &str, mut more: Value) -> Value {
     let mut input = json!({"entityName": "acme-org", "name": format!("wandb-registry-{name}"), "access": "PRIVATE",
         "allowAllArtifactTypesInRegistry": true, "artifactTypes": null, "description": null});
-    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    input.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     input
 }
 
@@ -254,4 +254,87 @@ backend_test!(a_project_of_a_team_can_be_restricted_too, |app| {
     app.ada.mutate("createProjectMembers", party, "success").await;
     app.grace.mutate("stopRun", json!({"id": run.id}), "success").await;
     drop(root);
+});
+
+async fn link(client: &Client, version: &TestArtifact, registry: &str) -> Value {
+    client.mutate("linkArtifact", link_input(version, registry), "versionIndex").await
+}
+
+fn link_input(version: &TestArtifact, registry: &str) -> Value {
+    json!({"artifactID": version.id, "entityName": "acme-org", "artifactPortfolioName": "best",
+        "projectName": format!("wandb-registry-{registry}")})
+}
+
+backend_test!(who_sees_a_registry_uses_what_is_in_it_and_nothing_else_of_where_it_was_made, |app| {
+    let root = acme(app).await;
+    let add = json!({"organizationName": "acme", "username": "grace", "role": "viewer"});
+    root.mutate("addOrganizationMember", add, "success").await;
+    create(&root, "model", json!({})).await;
+    let crew = app.ada.within("crew");
+    crew.run("demo", "r").await;
+    let (linked, _) = TestArtifact::log(&crew, "demo", "weights", &[("w", "content")]).await;
+    let (other, _) = TestArtifact::log(&crew, "demo", "weights", &[("w", "more")]).await;
+    link(&app.ada, &linked, "model").await;
+
+    let version = |id: &str| {
+        format!(
+            "{{ artifact(id: \"{id}\") {{ files {{ edges {{ node {{ directUrl }} }} }} \
+            aliases {{ alias }} artifactSequence {{ name project {{ name }} latestArtifact {{ id }} \
+            aliases {{ edges {{ node {{ alias }} }} }} artifactMembership(aliasName: \"latest\") {{ id }} }} }} }}"
+        )
+    };
+    let mut seen = app.grace.graphql(&version(&linked.id), ()).await["artifact"].take();
+    let url = text(&seen["files"]["edges"][0]["node"]["directUrl"]);
+    assert_eq!(app.grace.fetch(axum::http::Method::GET, &url, "").await.body, "content");
+    seen.as_object_mut().unwrap().remove("files");
+    assert_eq!(
+        seen,
+        json!({"aliases": [{"alias": "latest"}], "artifactSequence": {"name": "weights", "project": null,
+            "latestArtifact": null, "aliases": {"edges": []}, "artifactMembership": null}})
+    );
+    assert_eq!(app.grace.graphql(&version(&other.id), ()).await["artifact"], Value::Null);
+    let describe = json!({"artifactID": linked.id, "description": "grace was here"});
+    assert_eq!(app.grace.refused("updateArtifact", describe).await.code, "FORBIDDEN");
+    assert_eq!(app.grace.refused("linkArtifact", link_input(&linked, "model")).await.code, "FORBIDDEN");
+    assert_eq!(app.grace.refused("linkArtifact", link_input(&other, "model")).await.code, "NOT_FOUND");
+});
+
+backend_test!(a_restricted_registry_does_not_show_in_what_is_linked_to_it, |app| {
+    let root = acme(app).await;
+    create(&root, "secret", json!({"access": "RESTRICTED"})).await;
+    let add = json!({"teamName": "crew", "username": "root", "role": "member"});
+    app.ada.mutate("addTeamMember", add, "success").await;
+    let crew = app.ada.within("crew");
+    crew.run("demo", "r").await;
+    let (version, _) = TestArtifact::log(&crew, "demo", "weights", &[("w", "content")]).await;
+    link(&root, &version, "secret").await;
+    let query = "query($id: ID!) { artifact(id: $id) { aliases { artifactCollection { name } } \
+                 artifactMemberships { edges { node { artifactCollection { name } } } } } }";
+    let seen = app.ada.graphql(query, json!({"id": version.id})).await;
+    assert!(!seen.to_string().contains("best"), "{seen}");
+    assert!(root.graphql(query, json!({"id": version.id})).await.to_string().contains("best"));
+});
+
+backend_test!(a_registry_takes_the_types_that_it_has, |app| {
+    let root = acme(app).await;
+    let types = |names: &[&str]| {
+        let types: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({"allowAllArtifactTypesInRegistry": false, "artifactTypes": types})
+    };
+    create(&root, "model", types(&["model"])).await;
+    let fields = "artifactTypes(includeAll: true) { edges { node { name } } }";
+    let names = async || {
+        let seen = find(&root, "model", fields).await;
+        let edges = seen["artifactTypes"]["edges"].as_array().unwrap().clone();
+        edges.iter().map(|edge| text(&edge["node"]["name"])).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["model"]);
+    root.run("demo", "r").await;
+    let (version, _) = TestArtifact::log(&root, "demo", "data", &[("d", "content")]).await;
+    let refused = root.refused("linkArtifact", link_input(&version, "model")).await;
+    assert_eq!(refused.code, "ARTIFACT_TYPE_REFUSED");
+    create(&root, "model", types(&["dataset"])).await;
+    assert_eq!(names().await, ["dataset", "model"], "types are only added");
+    link(&root, &version, "model").await;
+    assert_eq!(app.ada.refused("upsertModel", input("model", types(&["more"]))).await.code, "FORBIDDEN");
 });

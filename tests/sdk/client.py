@@ -6,7 +6,16 @@ import sys
 import textwrap
 
 import pytest
+import requests
 import wandb
+
+try:
+    from wandb.sdk.lib.service.service_connection import WandbApiFailedError as ApiFailed
+except ImportError:
+    ApiFailed = wandb.errors.CommError
+
+# What the client raises when the server refuses, or does not know what it is asked for.
+REFUSED = (wandb.errors.Error, ApiFailed, ValueError, TypeError, requests.HTTPError)
 
 VERSION = tuple(int(part) for part in wandb.__version__.split(".")[:2])
 

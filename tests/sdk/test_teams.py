@@ -1,11 +1,12 @@
 """Teams, their members and service accounts, users and their keys, through the client."""
 
+import subprocess
 import uuid
 
 import pytest
 import wandb
 
-from client import log_run, read_run, since
+from client import REFUSED, log_run, read_run, since
 from server import GraphQLError
 
 
@@ -106,7 +107,7 @@ def test_a_member_works_and_a_viewer_reads(server, team, use_client, person, pro
     assert [found.name for found in wandb.Api().projects(team)] == [project]
     server.command("team", "add-member", team, name, "--role", "viewer")
     assert read_run(f"{team}/{project}/r").summary["x"] == 1
-    with pytest.raises((wandb.errors.Error, ValueError)):
+    with pytest.raises(REFUSED):
         run = read_run(f"{team}/{project}/r")
         run.display_name = "mine"
         run.update()
@@ -119,9 +120,9 @@ def test_a_member_works_and_a_viewer_reads(server, team, use_client, person, pro
 def test_an_outsider_sees_nothing(server, team, use_client, person, project):
     log_run(project, [{"x": 1}], entity=team, id="r")
     use_client(server, person[1])
-    with pytest.raises((wandb.errors.Error, ValueError)):
+    with pytest.raises(REFUSED):
         read_run(f"{team}/{project}/r")
-    with pytest.raises((wandb.errors.Error, ValueError, TypeError)):
+    with pytest.raises(REFUSED):
         list(wandb.Api().projects(team))
     with pytest.raises(wandb.errors.Error):
         wandb.init(entity=team, project=project)
@@ -141,17 +142,18 @@ def test_users_are_made_and_found(server, api):
     assert found.username == name
     assert name in [user.username for user in api.users("@example.org")]
     assert api.user(fresh("nobody")) is None
-    with pytest.raises(wandb.errors.Error):
+    with pytest.raises(REFUSED):
         api.create_user(f"{name}@example.org")
 
 
 def test_only_an_administrator_makes_users(server, use_client, person):
     use_client(server, person[1])
-    with pytest.raises(wandb.errors.Error):
+    with pytest.raises(Exception, match="not allowed"):
         wandb.Api().create_user("x@example.org")
     assert wandb.Api().user("admin") is None
 
 
+@since(0, 22, "takes the name of a key for the key")
 def test_keys_are_made_and_deleted(server, use_client, person):
     name, key = person
     use_client(server, key)
@@ -174,13 +176,11 @@ def test_an_organization_is_found_by_either_name(server, api):
     for given in (name, f"{name} Inc."):
         found = api.organization(given)
         assert (found.name, found.org_entity.name) == (f"{name} Inc.", name)
-    with pytest.raises(ValueError, match="not found"):
+    with pytest.raises(REFUSED, match="not found"):
         api.organization(fresh("org"))
 
 
 def test_commands_say_what_is_wrong(server, organization):
-    import subprocess
-
     for line in (
         ["org", "create", organization],
         ["team", "create", fresh("team"), "--org", fresh("org")],

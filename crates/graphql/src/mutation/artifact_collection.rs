@@ -267,6 +267,6 @@ impl ArtifactCollectionMutation {
         let found = by_path(&tx, request, entity, project, name).await.or_graphql()?;
         artifact::change_collection_tags(&tx, &request.caller, &found, &[], &removed).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(None))
+        Ok(Some(SuccessPayload::done(None)))
     }
 }

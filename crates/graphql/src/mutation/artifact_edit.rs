@@ -300,7 +300,7 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::add_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Takes aliases away from this version.
@@ -315,7 +315,7 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::delete_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Links a version to a portfolio, which is made where there is none.
@@ -363,6 +363,6 @@ impl ArtifactEditMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::unlink(&tx, &request.caller, id, portfolio).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 }

@@ -97,7 +97,7 @@ impl MemberMutation {
         let team = team::find(request, &tx, &input.team_name).await.or_graphql()?;
         add(request, &tx, &team, &input.username, input.role.as_deref()).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Shuts a user out of a team; for its administrators, and for whoever leaves.
@@ -111,7 +111,7 @@ impl MemberMutation {
         let team = team::find(request, &tx, &input.team_name).await.or_graphql()?;
         account::remove_member(&tx, &request.caller, &team, &input.username).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Lets a user into an organization, or changes what they may do there; for its administrators.
@@ -125,7 +125,7 @@ impl MemberMutation {
         let organization = find_organization(request, &tx, &input.organization_name).await.or_graphql()?;
         add(request, &tx, &organization, &input.username, input.role.as_deref()).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Shuts a user out of an organization and of its teams; for its administrators, and for whoever leaves.
@@ -139,6 +139,6 @@ impl MemberMutation {
         let organization = find_organization(request, &tx, &input.organization_name).await.or_graphql()?;
         account::remove_member(&tx, &request.caller, &organization, &input.username).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 }

@@ -28,8 +28,8 @@ struct SuccessPayload {
 }
 
 impl SuccessPayload {
-    fn answer(client_mutation_id: Option<String>) -> Option<Self> {
-        Some(Self { success: Some(true), client_mutation_id })
+    fn done(client_mutation_id: Option<String>) -> Self {
+        Self { success: Some(true), client_mutation_id }
     }
 }
 

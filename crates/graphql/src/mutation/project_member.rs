@@ -107,7 +107,7 @@ impl ProjectMemberMutation {
         let found = find(request, &tx, &input.project_id).await.or_graphql()?;
         project::add_members(&tx, &request.caller, &found, &party).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Takes away what users and teams may do in a project, for its administrators. What they may do in its entity stays.
@@ -122,7 +122,7 @@ impl ProjectMemberMutation {
         let found = find(request, &tx, &input.project_id).await.or_graphql()?;
         project::remove_members(&tx, &request.caller, &found, &party).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Changes what a user may do in a project, for its administrators.
@@ -138,7 +138,7 @@ impl ProjectMemberMutation {
         let found = find(request, &tx, &input.project_id).await.or_graphql()?;
         project::set_user_role(&tx, &request.caller, &found, user, role).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
     /// Changes what a team may do in a project, for its administrators.
@@ -154,6 +154,6 @@ impl ProjectMemberMutation {
         let found = find(request, &tx, &input.project_id).await.or_graphql()?;
         project::set_team_role(&tx, &request.caller, &found, team, role).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 }

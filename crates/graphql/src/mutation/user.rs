@@ -115,6 +115,6 @@ impl UserMutation {
         let tx = request.db.begin_write().await.or_graphql()?;
         account::delete_api_key(&tx, &request.caller, id).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(SuccessPayload::answer(input.client_mutation_id))
+        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 }
