@@ -38,5 +38,6 @@ mod slice;
 mod statements;
 mod support;
 mod teams;
+mod things;
 mod upgrade;
 mod upload_faults;
