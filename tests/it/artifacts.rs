@@ -239,6 +239,33 @@ backend_test!(versions_end_by_themselves_unless_a_registry_has_them, |app| {
     app.collect().await;
 });
 
+backend_test!(a_version_without_a_time_of_its_own_ends_as_its_collection_or_its_entity_says, |app| {
+    project(app).await;
+    let (version, _) = TestArtifact::log(&app.ada, "demo", "data", &[("x", "x")]).await;
+    let ttl = async || {
+        let query = "query($id: ID!) { artifact(id: $id) { ttlDurationSeconds ttlIsInherited } }";
+        app.ada.graphql(query, json!({"id": version.id})).await["artifact"].take()
+    };
+    assert_eq!(ttl().await, json!({"ttlDurationSeconds": -1, "ttlIsInherited": true}));
+    let of_entity = |seconds: i64| json!({"entityName": "ada", "ttlDurationSeconds": seconds});
+    app.ada.mutate("setArtifactTtl", of_entity(7200), "success").await;
+    assert_eq!(ttl().await, json!({"ttlDurationSeconds": 7200, "ttlIsInherited": true}));
+    let query = "{ project(name: \"demo\") { artifactCollection(name: \"data\") { id } } }";
+    let found = app.ada.graphql(query, ()).await;
+    let sequence = &found["project"]["artifactCollection"]["id"];
+    let of_collection = json!({"artifactSequenceID": sequence, "ttlDurationSeconds": 3600});
+    app.ada.mutate("updateArtifactSequence", of_collection, "artifactCollection { name }").await;
+    assert_eq!(ttl().await, json!({"ttlDurationSeconds": 3600, "ttlIsInherited": true}));
+    let of_version = json!({"artifactID": version.id, "ttlDurationSeconds": -2});
+    app.ada.mutate("updateArtifact", of_version, "artifact { id }").await;
+    assert_eq!(ttl().await, json!({"ttlDurationSeconds": -2, "ttlIsInherited": false}));
+    app.wait(std::time::Duration::from_hours(3)).await;
+    assert!(lookup(&app.ada, "demo", "data:latest").await.is_some());
+    for bad in [0, -3, i64::MAX] {
+        assert_eq!(app.ada.refused("setArtifactTtl", of_entity(bad)).await.code, "TTL_INVALID", "{bad}");
+    }
+});
+
 backend_test!(writers_that_share_an_id_make_one_version, |app| {
     project(app).await;
     let more = || json!({"distributedID": "together"});

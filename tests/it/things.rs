@@ -194,6 +194,11 @@ impl Things {
             ("deleteProjectMembers", of_project(json!({"userIds": [user]}))),
             ("updateProjectMember", of_project(json!({"userId": user, "userProjectRole": "viewer"}))),
             ("updateProjectTeamMember", of_project(json!({"teamId": team, "teamProjectRole": "viewer"}))),
+            ("setArtifactTtl", json!({"entityName": entity, "ttlDurationSeconds": 60})),
+            (
+                "setProtectedAliases",
+                json!({"entityName": entity, "projectName": SECRET, "aliases": ["production"]}),
+            ),
         ]
     }
 

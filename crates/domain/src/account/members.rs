@@ -33,7 +33,7 @@ pub async fn get_roles(
 }
 
 /// Refuses who may do less than `least` in an entity that they may see.
-pub(super) async fn require(db: &impl Source, caller: &Caller, entity: EntityId, least: Role) -> Result<()> {
+pub(crate) async fn require(db: &impl Source, caller: &Caller, entity: EntityId, least: Role) -> Result<()> {
     let role = get_roles(db, caller, &[entity]).await?.remove(&entity);
     if role.is_some_and(|role| role >= least) { Ok(()) } else { Err(Error::Forbidden) }
 }

@@ -24,6 +24,7 @@ pub use self::commands::{
 pub use self::email::Email;
 pub use self::invites::{Invited, Invitee, invite, uninvite};
 pub use self::keys::{delete_api_key, generate_api_key, list_api_keys};
+pub(crate) use self::members::require;
 pub use self::members::{add_member, admit, get_roles, remove_member};
 pub use self::organizations::{
     create_organization, find_organization, get_organizations, list_organizations, list_teams_of,

@@ -139,6 +139,35 @@ pub(super) async fn assign(
     Ok(())
 }
 
+/// Makes these the aliases that only a project's administrators may move; nobody deletes what they name.
+pub async fn protect_aliases(
+    tx: &WriteTx,
+    caller: &Caller,
+    entity_name: &str,
+    project_name: &str,
+    aliases: &[String],
+) -> Result<()> {
+    check_count("aliases", aliases.len())?;
+    aliases.iter().try_for_each(|alias| check_alias(alias))?;
+    let missing = || Error::not_found("project", format!("{entity_name}/{project_name}"));
+    let found =
+        project::find(tx, caller, Some(entity_name), Some(project_name)).await?.ok_or_else(missing)?;
+    project::authorize(tx, caller, found.id, Role::Admin).await?;
+    protected_alias::Entity::delete_many()
+        .filter(protected_alias::Column::ProjectId.eq(found.id))
+        .exec(tx.connection())
+        .await?;
+    let distinct: BTreeSet<&String> = aliases.iter().collect();
+    if distinct.is_empty() {
+        return Ok(());
+    }
+    let rows = distinct
+        .into_iter()
+        .map(|alias| protected_alias::ActiveModel { project_id: Set(found.id), alias: Set(alias.clone()) });
+    protected_alias::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
 /// Only administrators move an alias that is protected.
 pub(super) async fn check_protected(
     tx: &WriteTx,

@@ -14,7 +14,7 @@ use crate::entity::{
 use crate::error::{Error, Result};
 use crate::filter::{RecordFilter, RecordOrder};
 use crate::id::{ArtifactTypeId, CollectionId, EntityId, ProjectId};
-use crate::project::ProjectState;
+use crate::project::{self, ProjectState};
 
 /// Where collections are looked for. Whoever names one of these has found it through its door; projects of an entity are
 /// those that the caller may see.
@@ -74,7 +74,7 @@ impl CollectionQuery {
                     )
                     .and_where(project(project_entity::Column::EntityId).eq(owner))
                     .and_where(project(project_entity::Column::State).eq(ProjectState::Live))
-                    .cond_where(caller.may_see(project_entity::Column::EntityId))
+                    .cond_where(project::visible_to(caller))
                     .and_where(self.projects.condition(backend));
             }
         }

@@ -26,7 +26,7 @@ mod types;
 mod update;
 mod uploads;
 
-pub use self::aliases::{AliasChange, add_aliases, delete_aliases};
+pub use self::aliases::{AliasChange, add_aliases, delete_aliases, protect_aliases};
 pub use self::collections::{
     CollectionEdit, delete_collection, edit_collection, find_collection, get_collection, get_collections,
     move_sequence,
@@ -60,7 +60,7 @@ pub use self::state::{
     ArtifactRole, ArtifactState, CollectionKind, CollectionState, DigestAlgorithm, ManifestKind,
 };
 pub use self::tags::{change_collection_tags, change_tags, get_collection_tags, get_tags};
-pub use self::ttl::Ttl;
+pub use self::ttl::{Ttl, set_entity_ttl};
 pub use self::types::{ensure_type, find_type, get_types, list_types};
 pub use self::update::{Edit, update};
 pub use self::uploads::{Announced, FileSpec, announce_files, begin_upload, finish_upload};

@@ -1,7 +1,8 @@
 //! How long versions are kept.
 
-use sea_orm::{ConnectionTrait as _, Value};
+use sea_orm::{ActiveModelTrait as _, ConnectionTrait as _, IntoActiveModel as _, Set, Value};
 
+use crate::account::{self, Caller, Role};
 use crate::db::{Source as _, WriteTx, dialect};
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, CollectionId, EntityId};
@@ -70,8 +71,19 @@ pub(super) async fn refresh_collection(tx: &WriteTx, id: CollectionId) -> Result
     refresh(tx, "artifact.collection_id = $1", id.into()).await
 }
 
-/// After a change to an entity.
-pub(crate) async fn refresh_entity(tx: &WriteTx, id: EntityId) -> Result<()> {
+/// How long the artifacts of an entity are kept that say nothing themselves, nor their collections. Its administrators
+/// decide.
+pub async fn set_entity_ttl(tx: &WriteTx, caller: &Caller, name: &str, ttl: Ttl) -> Result<()> {
+    let found = account::find_entity(tx, caller, Some(name)).await?;
+    let found = found.ok_or_else(|| Error::not_found("entity", name))?;
+    account::require(tx, caller, found.id, Role::Admin).await?;
+    let mut row = found.into_active_model();
+    row.artifact_ttl_seconds = Set(ttl.stored());
+    let changed = row.update(tx.connection()).await?;
+    refresh_entity(tx, changed.id).await
+}
+
+async fn refresh_entity(tx: &WriteTx, id: EntityId) -> Result<()> {
     // Plan: project by owner, collection by project, ix_artifact_digest.
     let which = "artifact.collection_id IN (SELECT c.id FROM artifact_collection c \
                  JOIN project p ON p.id = c.project_id WHERE p.entity_id = $1)";

@@ -4,6 +4,7 @@ mod alert;
 mod artifact;
 mod artifact_collection;
 mod artifact_edit;
+mod artifact_policy;
 mod deletion;
 mod file;
 mod member;
@@ -58,6 +59,7 @@ struct ArtifactMutations(
     artifact::ArtifactMutation,
     artifact_edit::ArtifactEditMutation,
     artifact_collection::ArtifactCollectionMutation,
+    artifact_policy::ArtifactPolicyMutation,
 );
 
 #[derive(Debug, Default, MergedObject)]
