@@ -10,6 +10,7 @@ mod architecture;
 mod artifact_lists;
 mod artifacts;
 mod attribution;
+mod buckets;
 mod bulk;
 mod changes;
 mod collection;

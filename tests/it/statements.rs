@@ -10,7 +10,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use crate::support::{HISTORY, SUMMARY, TestApp, backend_test};
+use crate::support::{HISTORY, SETTLE_AFTER, SUMMARY, TestApp, backend_test};
 
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -117,3 +117,32 @@ backend_test!(
         assert!((5..=10).contains(&one), "{one} statements");
     }
 );
+
+backend_test!(charts_of_fifty_runs_take_as_many_statements_as_of_five, connections = 1, |app| {
+    const CHARTS: &str = "query($first: Int) { project(name: \"demo\") { runs(first: $first) { edges { node { \
+                          historyBuckets(keys: [\"loss\", \"lr\", \"none\"], buckets: 4) { key count mean } } } } } }";
+    let rows: Vec<_> = (0..600).map(|step| format!(r#"{{"_step":{step},"loss":{step},"lr":1}}"#)).collect();
+    for n in 0..50 {
+        let run = app.ada.run("demo", &format!("r{n}")).await;
+        run.log(HISTORY, 0, &rows[..500]).await;
+        run.complete(0).await;
+    }
+    app.wait(SETTLE_AFTER).await;
+    for n in 0..50 {
+        app.ada.run("demo", &format!("r{n}")).await.log(HISTORY, 500, &rows[500..]).await;
+    }
+    start_counting();
+    let charts = async |first: usize| {
+        let (statements, found) = statements(app, app.ada.graphql(CHARTS, json!({"first": first}))).await;
+        let edges = found["project"]["runs"]["edges"].as_array().unwrap();
+        assert_eq!(edges.len(), first);
+        for edge in edges {
+            let counts = edge["node"]["historyBuckets"][0]["count"].as_array().unwrap();
+            assert!(counts.iter().map(|count| count.as_f64().unwrap()).sum::<f64>() >= 600.0);
+        }
+        statements
+    };
+    let (few, many) = (charts(5).await, charts(50).await);
+    assert_eq!(few, many);
+    assert!((1..=10).contains(&few), "{few} statements");
+});

@@ -37,11 +37,11 @@ pub struct RequestContext {
 impl RequestContext {
     /// The context of one request of `caller`.
     pub fn new(db: Db, blobs: BlobStore, caller: Caller, links: Links, retention: Retention) -> Self {
-        let loader = Loader { db: db.clone(), caller: caller.clone() };
+        let reader = Reader::new(db.clone(), blobs.clone());
+        let loader = Loader { db: db.clone(), caller: caller.clone(), reader: reader.clone() };
         let batches = Batches::default();
         let begin = batches.clone();
         let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
-        let reader = Reader::new(db.clone(), blobs.clone());
         let row_budget = RowBudget::new(MOST_ROW_BYTES);
         Self { db, blobs, caller, links, retention, loader, batches, reader, row_budget }
     }

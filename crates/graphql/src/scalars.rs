@@ -102,3 +102,19 @@ impl ScalarType for Duration {
         Value::from(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX))
     }
 }
+
+/// A list of numbers; null in the place of one that there is not. A scalar, since a chart has very many.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers(pub(crate) Vec<Option<f64>>);
+
+/// A list of numbers; null in the place of one that there is not. A scalar, since a chart has very many.
+#[Scalar(name = "Numbers")]
+impl ScalarType for Numbers {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(async_graphql::from_value(value)?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::List(self.0.iter().map(|number| number.map_or(Value::Null, Value::from)).collect())
+    }
+}

@@ -115,8 +115,15 @@ impl Schema {
     /// path to a member of an object, and may be null.
     pub fn scalar(&self, key: &str) -> Located {
         let mut found = Located::Nowhere;
-        locate(&self.fields, key, &mut Vec::new(), &mut found);
+        locate(&self.fields, key, false, &mut Vec::new(), &mut found);
         found
+    }
+
+    /// Whether a key held numbers, and nothing else but nulls.
+    pub fn is_number(&self, key: &str) -> bool {
+        let mut found = Located::Nowhere;
+        locate(&self.fields, key, true, &mut Vec::new(), &mut found);
+        matches!(found, Located::Column(_, shape) if shape.is_number())
     }
 }
 
@@ -131,10 +138,16 @@ pub enum Located {
     Rows,
 }
 
-fn locate(fields: &BTreeMap<String, Field>, key: &str, path: &mut Vec<String>, found: &mut Located) {
+fn locate(
+    fields: &BTreeMap<String, Field>,
+    key: &str,
+    with_nulls: bool,
+    path: &mut Vec<String>,
+    found: &mut Located,
+) {
     let mut matched = |path: &[String], field: &Field| {
         *found = match (&*found, &field.shape) {
-            (Located::Nowhere, Some(shape)) if shape.is_scalar() && !field.nulls => {
+            (Located::Nowhere, Some(shape)) if shape.is_scalar() && (with_nulls || !field.nulls) => {
                 Located::Column(path.to_vec(), shape.clone())
             }
             _ => Located::Rows,
@@ -150,7 +163,7 @@ fn locate(fields: &BTreeMap<String, Field>, key: &str, path: &mut Vec<String>, f
         match &field.shape {
             Some(Shape::Group(members)) => {
                 path.push(key[..dot].to_owned());
-                locate(members, &key[dot + 1..], path, found);
+                locate(members, &key[dot + 1..], with_nulls, path, found);
                 path.pop();
             }
             Some(Shape::Json) => *found = Located::Rows,

@@ -6,6 +6,7 @@
 //! after that is in a chunk and in a segment, and the chunk's is the newer one. [`Reader`] is the one place that knows.
 
 mod append;
+mod buckets;
 mod chunk;
 mod chunk_rows;
 mod console;
@@ -25,6 +26,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 
 pub(crate) use self::append::create_streams;
 pub use self::append::{Append, Appended, Ending};
+pub use self::buckets::{Axis, BucketSpec, Stretch};
 pub use self::chunk::{Lines, Prepared};
 pub use self::console::{LogLine, parse_line};
 pub use self::exports::{Export, get_export, list_exports};

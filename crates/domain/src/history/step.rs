@@ -4,20 +4,22 @@ use serde_json::{Map, Value};
 
 use crate::json;
 
-const KEY: &str = "\"_step\":";
+/// Where a row says it.
+pub(super) const KEY: &str = "_step";
+const MEMBER: &str = "\"_step\":";
 
 /// The `_step` of a row.
 pub(super) fn step_of(row: &Map<String, Value>) -> Option<i64> {
-    whole(row.get("_step")?)
+    whole(row.get(KEY)?)
 }
 
 /// The `_step` of a row in its text. A row without objects inside names its step in one place, and need not be read for
 /// it.
 pub(super) fn step_in_text(row: &str) -> Option<i64> {
-    let mut named = row.match_indices(KEY);
+    let mut named = row.match_indices(MEMBER);
     let flat = row.bytes().filter(|byte| *byte == b'{').count() == 1;
     if let (Some((at, _)), None, true) = (named.next(), named.next(), flat) {
-        let value = row[at + KEY.len()..].trim_start();
+        let value = row[at + MEMBER.len()..].trim_start();
         let end = value.find([',', '}', ' ']).unwrap_or(value.len());
         if let Ok(step) = value[..end].parse() {
             return Some(step);

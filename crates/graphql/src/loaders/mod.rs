@@ -10,7 +10,7 @@ pub(crate) use self::artifact::{AliasesOf, CurrentManifest, SourcePlace, TagsOf,
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};
 use counterweight_domain::file::{self, File, FileQuery};
-use counterweight_domain::history::{self, HistoryStream, Stream};
+use counterweight_domain::history::{self, BucketSpec, HistoryStream, Reader, Stream, Stretch};
 use counterweight_domain::id::{AlertId, EntityId, OrganizationId, ProjectId, RunId, UserId};
 use counterweight_domain::project::{self, Project};
 use counterweight_domain::run::{self, RunDocument};
@@ -20,6 +20,7 @@ use counterweight_domain::{Db, Error};
 pub(crate) struct Loader {
     pub(crate) db: Db,
     pub(crate) caller: Caller,
+    pub(crate) reader: Reader,
 }
 
 /// The user whose personal entity it is.
@@ -56,6 +57,13 @@ pub(crate) struct FilePage {
     pub(crate) run: RunId,
     pub(crate) wanted: FileQuery,
     pub(crate) limit: u64,
+}
+
+/// Values of a run's history over an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Buckets {
+    pub(crate) run: RunId,
+    pub(crate) spec: Arc<BucketSpec>,
 }
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
@@ -169,6 +177,27 @@ impl async_graphql::dataloader::Loader<(RunId, Stream)> for Loader {
         ids.sort_unstable();
         ids.dedup();
         Ok(history::get_streams(&self.db, &ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<Buckets> for Loader {
+    /// In the order of the keys, or why this run has no answer.
+    type Value = Result<Vec<Vec<Stretch>>, Arc<Error>>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, wanted: &[Buckets]) -> Loaded<Buckets, Self::Value> {
+        // The runs of a list are asked for the same keys.
+        let mut groups: HashMap<&Arc<BucketSpec>, Vec<RunId>> = HashMap::new();
+        for Buckets { run, spec } in wanted {
+            groups.entry(spec).or_default().push(*run);
+        }
+        let mut found = HashMap::with_capacity(wanted.len());
+        for (spec, runs) in groups {
+            for (run, series) in self.reader.buckets(&runs, spec).await? {
+                found.insert(Buckets { run, spec: Arc::clone(spec) }, series.map_err(Arc::new));
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -7,14 +7,14 @@ use counterweight_domain as domain;
 use counterweight_domain::account::Role;
 use counterweight_domain::artifact::ArtifactRole;
 use counterweight_domain::file::Grant;
-use counterweight_domain::history::{self, SampleSpec, StepRange, Stream};
+use counterweight_domain::history::{self, Axis, BucketSpec, SampleSpec, StepRange, Stream};
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
 use super::{
-    AlertConnection, ArtifactConnection, FileConnection, LogLineConnection, ParquetHistory, Project, RunInfo,
-    User,
+    AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, LogLineConnection, ParquetHistory,
+    Project, RunInfo, User, history_buckets,
 };
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
@@ -354,6 +354,34 @@ impl Run {
             answers.push(Some(Json(Value::Array(rows))));
         }
         Ok(answers)
+    }
+
+    /// Numbers of the history in buckets, for charts of many runs: for each key its values over an x axis from `min` up
+    /// to but not including `max`, or over all of it, in at most so many buckets of equal width. Without an x axis, over
+    /// the steps; an x axis that goes back is of little use. Rows without a finite number on the x axis are left out.
+    ///
+    /// What a bucket says is exact for the values that it has. A short history, or a short part of it, is read row by
+    /// row, and every value is in the bucket of its own x. In a longer one, values come in stretches of 128 rows or more:
+    /// each lies as a whole in the bucket in which it begins, and is there whenever some of it is wanted.
+    ///
+    /// A key that holds more than numbers, or an x axis that only some rows have, is read row by row however long the
+    /// history is, up to a million rows of all runs; then `NOT_SUMMARISED` says so, for each run on its own.
+    #[graphql(complexity = "history_buckets::cost(keys.len(), buckets)")]
+    async fn history_buckets(
+        &self,
+        ctx: &Context<'_>,
+        keys: Vec<String>,
+        x_axis: Option<String>,
+        min: Option<f64>,
+        max: Option<f64>,
+        buckets: Option<i32>,
+    ) -> Option<Result<Vec<HistoryBuckets>>> {
+        // What one run cannot answer takes nothing from the others.
+        let spec = Axis::parse(x_axis, min, max).and_then(|axis| BucketSpec::parse(keys, axis, buckets));
+        Some(match spec.or_graphql() {
+            Ok(spec) => HistoryBuckets::load(ctx, self.0.id, spec).await,
+            Err(refused) => Err(refused),
+        })
     }
 
     /// History in Parquet files, and what is not in them yet.

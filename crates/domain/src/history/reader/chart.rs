@@ -9,13 +9,12 @@ use serde_json::Value;
 use super::columns::number;
 use super::{Layout, Reader, SampleSpec};
 use crate::db::Source as _;
-use crate::entity::history_rollup::{Column, Entity};
+use crate::entity::history_rollup::{Column, Entity, Model};
 use crate::error::Result;
 use crate::history::Stream;
 use crate::history::sample::{Decimator, RowBudget};
+use crate::history::step::KEY as STEP;
 use crate::id::RunId;
-
-const STEP: &str = "_step";
 
 /// What rollups say about the wanted keys.
 struct Drawing<'a> {
@@ -86,12 +85,12 @@ impl Reader {
         level: u8,
         shapes: &BTreeMap<i64, Vec<Shape>>,
     ) -> Result<Drawing<'a>> {
-        let rollups = self.rollups(&[run], &spec.keys, level).await?;
-        let rollups: Vec<Rollup> = spec
-            .keys
-            .iter()
-            .map(|key| rollups.get(&(run, key.clone())).cloned().unwrap_or_default())
-            .collect();
+        let mut rollups = vec![Rollup::default(); spec.keys.len()];
+        for found in self.rollups(&[run], &spec.keys, level).await? {
+            if let Some(at) = spec.keys.iter().position(|key| *key == found.key) {
+                rollups[at].append(found.rollup);
+            }
+        }
         let count =
             |rollup: &Rollup| rollup.buckets.iter().map(|bucket| u64::from(bucket.count)).sum::<u64>();
         let rarest = rollups.iter().map(count).enumerate().min_by_key(|(_, count)| *count);
@@ -102,13 +101,8 @@ impl Reader {
         Ok(Drawing { spec, rollups: rollups.collect(), rarest, shapes: shapes.clone() })
     }
 
-    /// Rollups of keys at a level, in one statement.
-    pub(super) async fn rollups(
-        &self,
-        runs: &[RunId],
-        keys: &[String],
-        level: u8,
-    ) -> Result<HashMap<(RunId, String), Rollup>> {
+    /// Rollups of keys at a level by segment, in one statement and the order of lines.
+    pub(super) async fn rollups(&self, runs: &[RunId], keys: &[String], level: u8) -> Result<Vec<OfSegment>> {
         // Plan: the primary key, one range of it for each run and key.
         let rows = Entity::find()
             .filter(Column::RunId.is_in(runs.iter().copied()))
@@ -117,12 +111,20 @@ impl Reader {
             .order_by_asc(Column::FirstLine)
             .all(self.db.connection())
             .await?;
-        let mut rollups: HashMap<(RunId, String), Rollup> = HashMap::new();
-        for row in rows {
-            rollups.entry((row.run_id, row.key)).or_default().append(Rollup::decode(&row.body)?);
-        }
-        Ok(rollups)
+        let of_segment = |Model { run_id, key, first_line, body, .. }| {
+            Ok(OfSegment { run: run_id, key, first_line, rollup: Rollup::decode(&body)? })
+        };
+        rows.into_iter().map(of_segment).collect()
     }
+}
+
+/// What a segment has of a key, at a level.
+pub(super) struct OfSegment {
+    pub(super) run: RunId,
+    pub(super) key: String,
+    /// Of the segment.
+    pub(super) first_line: i64,
+    pub(super) rollup: Rollup,
 }
 
 /// What can be drawn at a level.

@@ -12,8 +12,8 @@ use serde_json::{Number, Value};
 use super::Walk;
 use crate::error::{Error, Result};
 use crate::history::segment::Segment;
+use crate::history::step::KEY as STEP;
 
-const STEP: &str = "_step";
 /// Beyond this, a double no longer holds every whole number.
 const EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
@@ -21,6 +21,7 @@ const EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 #[derive(Clone, Debug)]
 pub(in crate::history) struct Cut {
     pub(in crate::history) line: i64,
+    /// In the order of the keys; null for one that a sparse row lacks.
     pub(in crate::history) values: Vec<Value>,
 }
 
@@ -28,7 +29,8 @@ pub(in crate::history) struct Cut {
 pub(super) struct Groups {
     segment: Arc<Segment>,
     layout: Option<Columns>,
-    columns: Vec<(usize, Shape)>,
+    /// In the order of the keys; none for one that no row has.
+    columns: Vec<Option<(usize, Shape)>>,
     keys: usize,
     /// Which of the columns has the step, where steps are filtered.
     step: Option<usize>,
@@ -62,16 +64,25 @@ impl Groups {
             wanted,
             left: VecDeque::new(),
         };
-        let unclear = |place: &Located| matches!(place, Located::Rows | Located::Column(_, Shape::Mixed));
+        let unclear = |place: &Located| match place {
+            Located::Rows => true,
+            Located::Column(_, Shape::Mixed) => !walk.sparse,
+            _ => false,
+        };
         if located.iter().any(unclear) {
             return Ok(None);
         }
-        if located.contains(&Located::Nowhere) {
+        let mut known = located.iter().map(|place| *place != Located::Nowhere);
+        let has_rows = if walk.sparse { known.any(|known| known) } else { known.all(|known| known) };
+        if !has_rows {
             return Ok(Some(found));
         }
         let layout = segment.layout(blobs).await?;
         for (index, (key, place)) in names.iter().zip(located).enumerate() {
-            let Located::Column(path, shape) = place else { continue };
+            let Located::Column(path, shape) = place else {
+                found.columns.push(None);
+                continue;
+            };
             if filtered && *key == STEP {
                 if !matches!(shape, Shape::Int | Shape::Wide) {
                     return Ok(None);
@@ -79,7 +90,7 @@ impl Groups {
                 found.step = Some(index);
             }
             let missing = || Error::internal(format!("the segment has no column {key}"));
-            found.columns.push((layout.column(&path).ok_or_else(missing)?, shape));
+            found.columns.push(Some((layout.column(&path).ok_or_else(missing)?, shape)));
         }
         let mut first_line = segment.first_line;
         for (group, rows) in layout.group_rows().enumerate() {
@@ -102,15 +113,17 @@ impl Groups {
     pub(super) async fn next(&mut self, blobs: &BlobStore, walk: &Walk<'_>) -> Result<Option<Vec<Cut>>> {
         let Some((group, start, lines)) = self.left.pop_front() else { return Ok(None) };
         let Some(layout) = &self.layout else { return Ok(None) };
-        let mut reads = Vec::with_capacity(self.columns.len());
-        for (column, _) in &self.columns {
+        let known: Vec<(usize, usize)> =
+            self.columns.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?.0))).collect();
+        let mut reads = Vec::with_capacity(known.len());
+        for (_, column) in &known {
             reads.push(self.segment.columns.read(blobs, layout.byte_range(group, *column)?));
         }
         let row = |line: i64| usize::try_from(line - start).map_err(Error::internal);
         let rows = row(lines.start)?..row(lines.end)?;
-        let mut columns = Vec::with_capacity(reads.len());
-        for ((column, _), bytes) in self.columns.iter().zip(try_join_all(reads).await?) {
-            columns.push(layout.decode(group, *column, bytes, rows.clone())?.into_iter());
+        let mut columns: Vec<_> = self.columns.iter().map(|_| Vec::new().into_iter()).collect();
+        for ((at, column), bytes) in known.into_iter().zip(try_join_all(reads).await?) {
+            columns[at] = layout.decode(group, column, bytes, rows.clone())?.into_iter();
         }
         let mut cuts = Vec::new();
         for line in lines {
@@ -119,9 +132,11 @@ impl Groups {
                 continue;
             }
             let values = row.into_iter().zip(&self.columns).take(self.keys);
-            let values: Option<Vec<Value>> =
-                values.map(|(scalar, (_, shape))| scalar.map(|scalar| json(scalar, shape))).collect();
-            cuts.extend(values.map(|values| Cut { line, values }));
+            let value = |(scalar, column): (Option<Scalar>, &Option<(usize, Shape)>)| {
+                let value = scalar.zip(column.as_ref()).map(|(scalar, (_, shape))| json(scalar, shape));
+                value.or_else(|| walk.sparse.then_some(Value::Null))
+            };
+            cuts.extend(values.map(value).collect::<Option<_>>().map(|values| Cut { line, values }));
         }
         Ok(Some(cuts))
     }

@@ -25,7 +25,7 @@ const MOST_RELOADS: usize = 16;
 pub(in crate::history) enum Piece {
     /// Whole lines.
     Lines(Batch),
-    /// Rows that have all wanted keys, cut down to these, at steps that are wanted.
+    /// Rows that have all wanted keys, or some where the walk is sparse, cut down to these, at steps that are wanted.
     Cuts(Vec<Cut>),
 }
 
@@ -54,6 +54,8 @@ enum Step {
 pub(in crate::history) struct Cursor<'a> {
     reader: &'a Reader,
     walk: Walk<'a>,
+    /// Chunks that were read before, by id.
+    chunks: Option<&'a HashMap<i64, Model>>,
     /// Lines before this one were walked through.
     position: i64,
     steps: Option<VecDeque<Step>>,
@@ -64,7 +66,23 @@ pub(in crate::history) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(reader: &'a Reader, walk: Walk<'a>) -> Self {
         let position = walk.lines.start;
-        Self { reader, walk, position, steps: None, ready: VecDeque::new(), reloads: 0 }
+        Self { reader, walk, chunks: None, position, steps: None, ready: VecDeque::new(), reloads: 0 }
+    }
+
+    /// A walk that takes no statement of its own where everything is as it was.
+    pub(super) fn knowing(
+        reader: &'a Reader,
+        walk: Walk<'a>,
+        layout: &Layout,
+        chunks: &'a HashMap<i64, Model>,
+    ) -> Self {
+        let steps = Some(plan(layout, &walk, walk.lines.start));
+        Self { chunks: Some(chunks), steps, ..Self::new(reader, walk) }
+    }
+
+    /// What it walks through.
+    pub(super) fn walk(&self) -> &Walk<'a> {
+        &self.walk
     }
 
     /// The next piece, in the order of lines; none at the end.
@@ -98,18 +116,7 @@ impl<'a> Cursor<'a> {
             return Err(Error::unavailable("the history is merged faster than it can be read"));
         }
         let layout = Layout::load(&self.reader.db, self.walk.run, self.walk.stream).await?;
-        let mut steps: VecDeque<Step> = VecDeque::new();
-        for extent in layout.extents(self.position..self.walk.lines.end) {
-            match extent {
-                Extent::Segment(segment, lines) => steps.push_back(Step::Segment(Arc::clone(segment), lines)),
-                Extent::Chunk(chunk) if !self.walk.steps.may_meet(chunk.min_step.zip(chunk.max_step)) => {}
-                Extent::Chunk(chunk) => match steps.back_mut() {
-                    Some(Step::Chunks(chunks)) if chunks.len() < CHUNKS_AT_ONCE => chunks.push(chunk.clone()),
-                    _ => steps.push_back(Step::Chunks(vec![chunk.clone()])),
-                },
-            }
-        }
-        Ok(steps)
+        Ok(plan(&layout, &self.walk, self.position))
     }
 
     fn put_first(&mut self, first: impl IntoIterator<Item = Step, IntoIter: DoubleEndedIterator>) {
@@ -118,18 +125,21 @@ impl<'a> Cursor<'a> {
     }
 
     async fn read_chunks(&mut self, heads: &[ChunkHead]) -> Result<()> {
-        let rows = Entity::find()
-            .filter(Column::Id.is_in(heads.iter().map(|head| head.id)))
-            .all(self.reader.db.connection())
-            .await?;
+        let known = self.chunks.filter(|known| heads.iter().all(|head| known.contains_key(&head.id)));
+        let read;
+        let rows = if let Some(known) = known {
+            known
+        } else {
+            read = self.reader.chunks(heads.iter().map(|head| head.id)).await?;
+            &read
+        };
         if rows.len() < heads.len() {
             // Merged away since: the lines are in a segment now.
             self.steps = None;
             return Ok(());
         }
-        let mut rows: HashMap<i64, Model> = rows.into_iter().map(|row| (row.id, row)).collect();
         for head in heads {
-            let Some(row) = rows.remove(&head.id) else { continue };
+            let Some(row) = rows.get(&head.id) else { continue };
             let text = chunk::text(&row.body, row.raw_bytes)?;
             let lines = self.position..self.walk.lines.end;
             self.ready.extend(cut(head.first_line, head.line_count, text, lines).map(Piece::Lines));
@@ -173,6 +183,30 @@ impl<'a> Cursor<'a> {
         }
         Ok(())
     }
+}
+
+impl Reader {
+    /// Chunks by id; those that were merged away are left out.
+    pub(super) async fn chunks(&self, ids: impl IntoIterator<Item = i64>) -> Result<HashMap<i64, Model>> {
+        let rows = Entity::find().filter(Column::Id.is_in(ids)).all(self.db.connection()).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+/// What is to be read of a layout for a walk, from a line on.
+fn plan(layout: &Layout, walk: &Walk<'_>, from: i64) -> VecDeque<Step> {
+    let mut steps: VecDeque<Step> = VecDeque::new();
+    for extent in layout.extents(from..walk.lines.end) {
+        match extent {
+            Extent::Segment(segment, lines) => steps.push_back(Step::Segment(Arc::clone(segment), lines)),
+            Extent::Chunk(chunk) if !walk.steps.may_meet(chunk.min_step.zip(chunk.max_step)) => {}
+            Extent::Chunk(chunk) => match steps.back_mut() {
+                Some(Step::Chunks(chunks)) if chunks.len() < CHUNKS_AT_ONCE => chunks.push(chunk.clone()),
+                _ => steps.push_back(Step::Chunks(vec![chunk.clone()])),
+            },
+        }
+    }
+    steps
 }
 
 /// Whether a block is read together with those before it: it lies beside them, and they are not too many bytes.

@@ -19,6 +19,7 @@ use crate::id::RunId;
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub(in crate::history) struct ChunkHead {
     pub(in crate::history) id: i64,
+    pub(in crate::history) run_id: RunId,
     pub(in crate::history) first_line: i64,
     pub(in crate::history) line_count: i64,
     pub(in crate::history) min_step: Option<i64>,
@@ -50,31 +51,47 @@ pub(in crate::history) enum Extent<'a> {
 }
 
 impl Layout {
-    /// Reads which chunks and segments there are. Chunks come first: those that are merged in between are then found
-    /// twice, and never not at all.
+    /// Reads which chunks and segments there are.
     pub(in crate::history) async fn load(db: &impl Source, run: RunId, stream: Stream) -> Result<Self> {
+        Ok(Self::load_many(db, &[run], stream).await?.remove(&run).unwrap_or_default())
+    }
+
+    /// The same of many runs; those that have neither are left out. Chunks come first: those that are merged in between
+    /// are then found twice, and never not at all.
+    pub(in crate::history) async fn load_many(
+        db: &impl Source,
+        runs: &[RunId],
+        stream: Stream,
+    ) -> Result<HashMap<RunId, Self>> {
         use history_chunk::Column as Chunk;
+        let mut layouts: HashMap<RunId, Self> = HashMap::new();
         // Plan: ux_history_chunk_first_line; bodies are not read.
-        let chunks = history_chunk::Entity::find()
+        let chunks: Vec<ChunkHead> = history_chunk::Entity::find()
             .select_only()
-            .columns([Chunk::Id, Chunk::FirstLine, Chunk::LineCount, Chunk::MinStep, Chunk::MaxStep])
-            .column(Chunk::RawBytes)
-            .filter(Chunk::RunId.eq(run))
+            .columns([Chunk::Id, Chunk::RunId, Chunk::FirstLine, Chunk::LineCount, Chunk::MinStep])
+            .columns([Chunk::MaxStep, Chunk::RawBytes])
+            .filter(Chunk::RunId.is_in(runs.iter().copied()))
             .filter(Chunk::Stream.eq(stream))
             .order_by_asc(Chunk::FirstLine)
             .into_model()
             .all(db.connection())
             .await?;
+        for chunk in chunks {
+            layouts.entry(chunk.run_id).or_default().chunks.push(chunk);
+        }
         if stream != Stream::History {
-            return Ok(Self { chunks, segments: Vec::new() });
+            return Ok(layouts);
         }
         // Plan: ux_history_segment_first_line.
         let rows = history_segment::Entity::find()
-            .filter(history_segment::Column::RunId.eq(run))
+            .filter(history_segment::Column::RunId.is_in(runs.iter().copied()))
             .order_by_asc(history_segment::Column::FirstLine)
             .all(db.connection())
             .await?;
-        Ok(Self { chunks, segments: with_objects(db, rows).await? })
+        for (run, segment) in with_objects(db, rows).await? {
+            layouts.entry(run).or_default().segments.push(segment);
+        }
+        Ok(layouts)
     }
 
     /// Who has each of these lines, in order. What nobody has is left out.
@@ -132,9 +149,16 @@ impl Layout {
         chunks.chain(blocks).filter(|(_, max)| max.is_some_and(|max| max > step)).map(|(line, _)| line).min()
     }
 
-    /// Whether segments hold lines that are no longer so: chunks have them anew, or they were cut off.
+    /// The lines of segments that are no longer so: chunks have them anew, or they were cut off.
+    pub(in crate::history) fn stale(&self) -> impl Iterator<Item = Range<i64>> {
+        let anew = self.overwritten().map(|chunk| chunk.first_line..chunk.end());
+        let cut = self.segments.iter().filter(|segment| segment.is_cut());
+        anew.chain(cut.map(|segment| segment.end()..segment.built_end()))
+    }
+
+    /// Whether there are such.
     pub(in crate::history) fn is_overwritten(&self) -> bool {
-        self.overwritten().next().is_some() || self.segments.iter().any(|segment| segment.is_cut())
+        self.stale().next().is_some()
     }
 
     /// The chunks that have lines anew.
@@ -144,7 +168,13 @@ impl Layout {
     }
 }
 
-async fn with_objects(db: &impl Source, rows: Vec<history_segment::Model>) -> Result<Vec<Arc<Segment>>> {
+async fn with_objects(
+    db: &impl Source,
+    rows: Vec<history_segment::Model>,
+) -> Result<Vec<(RunId, Arc<Segment>)>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = rows.iter().flat_map(|row| [row.rows_blob_id, row.columns_blob_id]);
     let found = blob::Entity::find().filter(blob::Column::Id.is_in(ids)).all(db.connection()).await?;
     let blobs: HashMap<_, _> = found.into_iter().map(|blob| (blob.id, blob)).collect();
@@ -152,7 +182,7 @@ async fn with_objects(db: &impl Source, rows: Vec<history_segment::Model>) -> Re
     rows.into_iter()
         .map(|row| {
             let (rows, columns) = (get(row.rows_blob_id)?, get(row.columns_blob_id)?);
-            Ok(Arc::new(Segment::new(row, rows, columns)?))
+            Ok((row.run_id, Arc::new(Segment::new(row, rows, columns)?)))
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! Reading lines back, from chunks and segments alike.
 
+mod buckets;
 mod chart;
 mod columns;
 mod cursor;
@@ -36,12 +37,14 @@ pub(super) struct Walk<'a> {
     pub(super) steps: StepRange,
     /// When set, segments may answer from their columns.
     pub(super) keys: Option<&'a [String]>,
+    /// Whether rows count that lack some of the keys; for numbers only.
+    pub(super) sparse: bool,
 }
 
 impl Walk<'_> {
     /// Whole lines, at every step.
     pub(super) fn lines(run: RunId, stream: Stream, lines: Range<i64>) -> Self {
-        Self { run, stream, lines, steps: StepRange::default(), keys: None }
+        Self { run, stream, lines, steps: StepRange::default(), keys: None, sparse: false }
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::Stream;
 use super::super::sample::{Decimator, RowBudget};
 use super::super::step::{step_in_text, step_of};
 use super::columns::Cut;
-use super::{Piece, Reader, Walk};
+use super::{Cursor, Piece, Reader, Walk};
 use crate::error::Result;
 use crate::id::RunId;
 use crate::json;
@@ -69,7 +69,7 @@ impl Reader {
         budget: &RowBudget,
     ) -> Result<Vec<String>> {
         let mut chosen = Decimator::new(steps.most_rows(samples), budget);
-        let walk = Walk { run, stream, lines: 0..i64::MAX, steps, keys: None };
+        let walk = Walk { steps, ..Walk::lines(run, stream, 0..i64::MAX) };
         self.for_each_line(walk, |_, line| {
             if steps.is_everything() || step_in_text(line).is_some_and(|step| steps.contains(step)) {
                 chosen.push(line.to_owned())?;
@@ -119,34 +119,41 @@ impl Reader {
         run: RunId,
         lines: Range<i64>,
         spec: &SampleSpec,
-        mut visit: impl FnMut(Cut) -> Result<()> + Send,
+        visit: impl FnMut(Cut) -> Result<()> + Send,
     ) -> Result<()> {
-        let (keys, steps) = (&spec.keys, spec.range);
-        let walk = Walk { run, stream: Stream::History, lines, steps, keys: Some(keys) };
-        let mut cursor = self.walk(walk);
-        while let Some(piece) = cursor.next().await? {
-            match piece {
-                Piece::Cuts(cuts) => cuts.into_iter().try_for_each(&mut visit)?,
-                Piece::Lines(batch) => {
-                    for (line, row) in batch.lines() {
-                        cut_down(row, keys, steps).map_or(Ok(()), |values| visit(Cut { line, values }))?;
-                    }
+        let (steps, keys) = (spec.range, Some(spec.keys.as_slice()));
+        cut_each(self.walk(Walk { steps, keys, ..Walk::lines(run, Stream::History, lines) }), visit).await
+    }
+}
+
+/// Visits the rows of a walk, cut down to its keys.
+pub(super) async fn cut_each(
+    mut cursor: Cursor<'_>,
+    mut visit: impl FnMut(Cut) -> Result<()> + Send,
+) -> Result<()> {
+    while let Some(piece) = cursor.next().await? {
+        match piece {
+            Piece::Cuts(cuts) => cuts.into_iter().try_for_each(&mut visit)?,
+            Piece::Lines(batch) => {
+                for (line, row) in batch.lines() {
+                    cut_down(row, cursor.walk()).map_or(Ok(()), |values| visit(Cut { line, values }))?;
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn axis(values: &[Value]) -> f64 {
     values.first().and_then(Value::as_f64).unwrap_or(f64::INFINITY)
 }
 
-/// A row's values of the wanted keys, in their order, if it has all of them and a step that is wanted.
-fn cut_down(line: &str, keys: &[String], range: StepRange) -> Option<Vec<Value>> {
+/// A row's values of the wanted keys, in their order, if it has all that it must have and a step that is wanted.
+fn cut_down(line: &str, walk: &Walk<'_>) -> Option<Vec<Value>> {
     let Ok(Value::Object(row)) = json::parse(line) else { return None };
-    if !range.is_everything() && !step_of(&row).is_some_and(|step| range.contains(step)) {
+    if !walk.steps.is_everything() && !step_of(&row).is_some_and(|step| walk.steps.contains(step)) {
         return None;
     }
-    keys.iter().map(|key| json::lookup(&row, key).cloned()).collect()
+    let missing = || walk.sparse.then_some(Value::Null);
+    walk.keys?.iter().map(|key| json::lookup(&row, key).cloned().or_else(missing)).collect()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use counterweight_segment::{ColumnsWriter, Located, Point, RollupBuilder, Schema, finest_level, number};
+use counterweight_segment::{ColumnsWriter, Point, RollupBuilder, Schema, finest_level, number};
 use counterweight_storage::{BlobStore, LARGEST_OBJECT, ObjectKey, PutLimit, Stored};
 use futures_util::stream;
 use serde_json::{Map, Value};
@@ -231,10 +231,7 @@ fn encode(
 }
 
 fn numeric_keys(schema: &Schema) -> HashSet<String> {
-    let is_number = |key: &String| match schema.scalar(key) {
-        Located::Column(_, shape) => shape.is_number() && is_countable(key),
-        _ => false,
-    };
+    let is_number = |key: &String| schema.is_number(key) && is_countable(key);
     schema.keys().into_iter().filter(is_number).collect()
 }
 

@@ -62,7 +62,12 @@ impl Segment {
 
     /// Whether its objects hold lines that were cut off: a rewind leaves such.
     pub(super) fn is_cut(&self) -> bool {
-        self.blocks.last().is_some_and(|block| block.end() > self.end())
+        self.built_end() > self.end()
+    }
+
+    /// One past the last line of its objects.
+    pub(super) fn built_end(&self) -> i64 {
+        self.blocks.last().map_or(self.end(), Block::end)
     }
 
     /// What values each key held.
