@@ -14,6 +14,7 @@ mod m20261122_000006_history_segments;
 mod m20261122_000007_writers;
 mod m20261124_000008_artifacts;
 mod m20261124_000009_organizations;
+mod m20261124_000010_inherited_summary;
 mod table;
 
 /// Runs the migrations in order.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_writers::Migration),
             Box::new(m20261124_000008_artifacts::Migration),
             Box::new(m20261124_000009_organizations::Migration),
+            Box::new(m20261124_000010_inherited_summary::Migration),
         ]
     }
 }

@@ -67,6 +67,43 @@ backend_test!(a_run_goes_back_to_a_step_and_on_from_there, |app| {
     }
 });
 
+async fn summary(run: &TestRun) -> Value {
+    parsed(&run.field("summaryMetrics").await)
+}
+
+backend_test!(what_a_run_inherited_stays_in_its_summary_until_it_is_replaced, |app| {
+    let parent = app.ada.run("demo", "parent").await;
+    log(&parent, &rows(0..100)).await;
+    let fork = fork(&app.ada, "fork", "parent", 30).await;
+    rewind(&app.ada, &parent, 99.0).await;
+    rewind(&app.ada, &parent, 30.0).await;
+    for run in [&parent, &fork] {
+        // The client is not told the summary of then, and sends its own as if that were the whole.
+        run.log(SUMMARY, 0, &[r#"{"_step":31,"loss":1,"new":2}"#]).await;
+        let both = json!({"_step": 31, "loss": 1, "phase": "a", "own": "kept", "new": 2});
+        assert_eq!(summary(run).await, both);
+        run.log(SUMMARY, 0, &[r#"{"_step":32,"loss":1}"#]).await;
+        assert_eq!(summary(run).await, json!({"_step": 32, "loss": 1, "phase": "a", "own": "kept"}));
+    }
+    // Who resumes a run is told all of it, and takes away what is no longer sent.
+    app.ada.run("demo", "fork").await;
+    fork.log(SUMMARY, 0, &[r#"{"own":"changed"}"#]).await;
+    assert_eq!(summary(&fork).await, json!({"own": "changed"}));
+    // So does a script that writes the summary.
+    let input = json!({"id": parent.id, "summaryMetrics": r#"{"own":"script"}"#});
+    app.ada.mutate("upsertBucket", input, "inserted").await;
+    parent.log(SUMMARY, 0, &[r#"{"loss":3}"#]).await;
+    assert_eq!(summary(&parent).await, json!({"loss": 3}));
+});
+
+backend_test!(a_run_that_goes_back_to_where_it_is_keeps_its_summary_too, |app| {
+    let run = app.ada.run("demo", "r").await;
+    log(&run, &rows(0..10)).await;
+    rewind(&app.ada, &run, 9.0).await;
+    run.log(SUMMARY, 0, &[r#"{"loss":1}"#]).await;
+    assert_eq!(summary(&run).await, json!({"_step": 199, "loss": 1, "phase": "b", "own": "kept"}));
+});
+
 backend_test!(rows_of_earlier_steps_stay_wherever_they_are, |app| {
     let run = app.ada.run("demo", "r").await;
     let mut lines = rows(0..10);

@@ -66,7 +66,7 @@ def test_a_run_goes_back_and_on_from_there(parent, project):
     read = read_run(parent)
     assert steps(parent) == [*((step, step) for step in range(5)), (5, 50), (6, 60)]
     assert read.state == "finished"
-    assert (read.summary["x"], read.summary["_step"]) == (60, 6)
+    assert (read.summary["x"], read.summary["rare"], read.summary["_step"]) == (60, 3, 6)
     assert (read.config, read.tags) == ({"lr": 0.1}, ["first"])
     assert [row["rare"] for row in read.history(keys=["rare"], pandas=False)] == [0, 3]
 
@@ -84,9 +84,12 @@ def test_a_run_that_went_back_resumes(parent, project):
     run = wandb.init(project=project, id="parent", resume="must")
     assert run.resumed
     assert run.starting_step == 4
-    assert run.summary["x"] == 100
+    assert (run.summary["x"], run.summary["rare"]) == (100, 0)
     run.log({"x": 200})
+    del run.summary["rare"]
     run.finish()
+    assert read_run(parent).summary["x"] == 200
+    assert "rare" not in read_run(parent).summary
     assert steps(parent) == [(0, 0), (1, 1), (2, 2), (3, 100), (4, 200)]
 
 
@@ -104,7 +107,7 @@ def test_a_fork_begins_where_its_parent_was(server, parent, project):
     read = read_run(fork)
     wanted = [*((step, step) for step in range(5)), (5, 50), (6, 60)]
     assert steps(fork) == wanted
-    assert (read.summary["x"], read.summary["new"]) == (60, 1)
+    assert (read.summary["x"], read.summary["rare"], read.summary["new"]) == (60, 3, 1)
     assert (read.state, read.config["lr"], read.lastHistoryStep) == ("finished", 0.2, 6)
     assert steps(parent) == [(step, step) for step in range(10)]
     if server.at_rest:

@@ -15,8 +15,10 @@ pub struct Model {
     pub config: Option<String>,
     /// JSON, with bare `NaN` and `Infinity` where they were logged.
     pub summary: Option<String>,
-    /// The latest event line.
+    /// The latest of each system metric.
     pub system_metrics: Option<String>,
+    /// The summary at the step that the run went back to, or was forked at, until its writer knows it.
+    pub inherited_summary: Option<String>,
 }
 
 /// No joins are declared; queries name their own.

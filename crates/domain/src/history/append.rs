@@ -220,11 +220,10 @@ impl<'a> Batch<'a> {
 
     /// In shared mode each writer sends what it knows of the summary: what only others know stays.
     async fn merge_summary(&mut self, id: RunId, summary: Document) -> Result<()> {
-        let run = known(&self.runs, id)?;
-        if let Some(before) = self.summaries.remove(&id) {
-            run::set_summary(self.tx, run, before).await?;
+        if let Some(before) = self.summaries.get_mut(&id) {
+            return before.add(summary);
         }
-        run::merge_summary(self.tx, run, summary).await
+        run::merge_summary(self.tx, known(&self.runs, id)?, summary).await
     }
 
     /// One of several writers goes on after another ended the run. Its lines are kept, and the run stays as it ended:
@@ -275,8 +274,11 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        if let Some(system_metrics) = part.system_metrics {
-            self.system_metrics.insert(run, system_metrics);
+        if let Some(latest) = part.system_metrics {
+            match self.system_metrics.get_mut(&run) {
+                Some(before) => before.add(latest)?,
+                None => _ = self.system_metrics.insert(run, latest),
+            }
         }
         self.chunks.extend(part.chunks.into_iter().map(|chunk| chunk_rows::to_row(run, part.stream, chunk)));
         Ok(())
@@ -352,12 +354,7 @@ impl<'a> Batch<'a> {
                 .exec(self.tx.connection())
                 .await?;
         }
-        for (id, summary) in self.summaries {
-            run::set_summary(self.tx, known(&self.runs, id)?, summary).await?;
-        }
-        for (id, system_metrics) in self.system_metrics {
-            run::set_system_metrics(self.tx, known(&self.runs, id)?, system_metrics).await?;
-        }
+        run::take_documents(self.tx, &self.runs, self.summaries, self.system_metrics).await?;
         for (id, keys) in self.new_keys {
             run::add_keys(self.tx, known(&self.runs, id)?, keys).await?;
         }

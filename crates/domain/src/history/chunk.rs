@@ -83,8 +83,8 @@ impl Prepared {
             offset,
             line_count: count(content.len()),
             last_step: steps.iter().copied().flatten().max(),
-            system_metrics: match content.last() {
-                Some(line) if stream == Stream::Events => Some(Document::summary(line.clone())?),
+            system_metrics: match stream {
+                Stream::Events if !content.is_empty() => Some(Document::system_metrics(&content)?),
                 _ => None,
             },
             chunks: split(offset, &content, &steps)?,

@@ -46,14 +46,14 @@ struct Cutoff {
 /// Takes a run back: rows with a step greater than `step` are forgotten, and the summary is what it was. Answers the run.
 pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<Run> {
     for _ in 0..MOST_READS {
-        let Some(cutoff) = Cutoff::find(db, blobs, id, step).await? else { return get(db, id).await };
+        let Some(cutoff) = Cutoff::find(db, blobs, id, step).await? else { return stay(db, id).await };
         let tx = db.begin_write().await?;
         let run = locked(&tx, id).await?;
         if cutoff.layout.is_same(&Layout::load(&tx, id, Stream::History).await?) {
             if cut(&tx, id, &cutoff).await? {
                 withdraw(&tx, id).await?;
             }
-            run::set_summary(&tx, &run, cutoff.summary).await?;
+            run::inherit_summary(&tx, &run, cutoff.summary).await?;
             let mut row = run.into_active_model();
             row.updated_at = Set(tx.now());
             let run = row.update(tx.connection()).await?;
@@ -91,7 +91,7 @@ pub async fn inherit(db: &Db, blobs: &BlobStore, id: RunId, parent: RunId, step:
             None => summary_of(&tx, parent).await?,
         };
         if let Some(summary) = summary {
-            run::set_summary(&tx, &run, summary).await?;
+            run::inherit_summary(&tx, &run, summary).await?;
         }
         return tx.commit().await;
     }
@@ -102,8 +102,15 @@ fn missing(id: RunId) -> Error {
     Error::not_found("run", id.to_node_id())
 }
 
-async fn get(db: &Db, id: RunId) -> Result<Run> {
-    run::get_many(db, &[id]).await?.remove(&id).ok_or_else(|| missing(id))
+/// Nothing of the run goes, but its writer begins without knowing it.
+async fn stay(db: &Db, id: RunId) -> Result<Run> {
+    let tx = db.begin_write().await?;
+    let run = locked(&tx, id).await?;
+    if let Some(summary) = summary_of(&tx, id).await? {
+        run::inherit_summary(&tx, &run, summary).await?;
+    }
+    tx.commit().await?;
+    Ok(run)
 }
 
 async fn locked(tx: &WriteTx, id: RunId) -> Result<Run> {

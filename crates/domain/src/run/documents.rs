@@ -1,9 +1,9 @@
 //! Config, summary and system metrics: kept byte for byte, and indexed by value for filters and orders.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 
 use super::{Run, Tags, ValueScope};
 use crate::db::{Source, WriteTx};
@@ -23,6 +23,7 @@ pub(super) async fn create(tx: &WriteTx, run: RunId) -> Result<()> {
         config: Set(None),
         summary: Set(None),
         system_metrics: Set(None),
+        inherited_summary: Set(None),
     };
     run_document::Entity::insert(empty).exec_without_returning(tx.connection()).await?;
     Ok(())
@@ -47,7 +48,40 @@ impl Document {
         let values = index::summary_values(&parse("summary", &text)?);
         Ok(Self { text, values })
     }
+
+    /// The latest of each key in lines of system metrics.
+    pub(crate) fn system_metrics(lines: &[String]) -> Result<Self> {
+        if let [line] = lines {
+            return Self::summary(line.clone());
+        }
+        let mut members = BTreeMap::new();
+        for line in lines {
+            members.extend(json::members(line));
+        }
+        Self::summary(json::object(members))
+    }
+
+    /// Takes in a later summary, or later system metrics.
+    pub(crate) fn add(&mut self, later: Self) -> Result<()> {
+        *self = later.over(&self.text)?;
+        Ok(())
+    }
+
+    /// This summary, with what another has of other keys.
+    fn over(self, other: &str) -> Result<Self> {
+        Self::summary(merge(other, &self.text))
+    }
+
+    /// These system metrics, with what there was of other keys.
+    fn after(self, before: &str) -> Result<Self> {
+        let own: HashSet<String> = json::members(&self.text).into_iter().map(|(key, _)| key).collect();
+        let others = json::members(before).iter().filter(|(key, _)| !own.contains(key)).count();
+        if others == 0 || own.len() + others > MOST_SYSTEM_METRICS { Ok(self) } else { self.over(before) }
+    }
 }
+
+/// A document of system metrics has no more keys than this; one that grows beyond is begun anew.
+const MOST_SYSTEM_METRICS: usize = 4096;
 
 /// What the client notes of itself in a config: what metrics mean, and that the run has started.
 const OWN_ENTRY: &str = "_wandb";
@@ -69,15 +103,74 @@ pub(super) async fn set_config(tx: &WriteTx, run: &Run, mut config: Document) ->
 }
 
 /// Replaces the summary.
-pub(crate) async fn set_summary(tx: &WriteTx, run: &Run, summary: Document) -> Result<()> {
+pub(super) async fn set_summary(tx: &WriteTx, run: &Run, summary: Document) -> Result<()> {
+    forget_inherited(tx, run).await?;
     set(tx, run, run_document::Column::Summary, ValueScope::Summary, summary).await
+}
+
+/// Replaces the summary of a run that begins at a step of a run, with what there was at that step. Its writer is not
+/// told: what that sends is the whole of its own part, and goes on top.
+pub(crate) async fn inherit_summary(tx: &WriteTx, run: &Run, summary: Document) -> Result<()> {
+    set_inherited(tx, run, Some(summary.text.clone())).await?;
+    set(tx, run, run_document::Column::Summary, ValueScope::Summary, summary).await
+}
+
+/// From now on, what is sent is the whole summary.
+pub(super) async fn forget_inherited(tx: &WriteTx, run: &Run) -> Result<()> {
+    set_inherited(tx, run, None).await
+}
+
+async fn set_inherited(tx: &WriteTx, run: &Run, summary: Option<String>) -> Result<()> {
+    run_document::Entity::update_many()
+        .col_expr(run_document::Column::InheritedSummary, Expr::value(summary))
+        .filter(run_document::Column::RunId.eq(run.id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Adds to the summary.
 pub(crate) async fn merge_summary(tx: &WriteTx, run: &Run, more: Document) -> Result<()> {
     let before = run_document::Entity::find_by_id(run.id).one(tx.connection()).await?;
     let before = before.and_then(|document| document.summary).unwrap_or_default();
-    set_summary(tx, run, Document::summary(merge(&before, &more.text))?).await
+    set(tx, run, run_document::Column::Summary, ValueScope::Summary, more.over(&before)?).await
+}
+
+/// Takes what the writers of runs sent: whole summaries, and the latest system metrics.
+pub(crate) async fn take(
+    tx: &WriteTx,
+    runs: &HashMap<RunId, Run>,
+    summaries: HashMap<RunId, Document>,
+    system_metrics: HashMap<RunId, Document>,
+) -> Result<()> {
+    use run_document::Column::{InheritedSummary, RunId as Id, Summary, SystemMetrics};
+    if summaries.is_empty() && system_metrics.is_empty() {
+        return Ok(());
+    }
+    let ids = summaries.keys().chain(system_metrics.keys()).copied();
+    let before: Vec<(RunId, Option<String>, Option<String>)> = run_document::Entity::find()
+        .select_only()
+        .columns([Id, InheritedSummary, SystemMetrics])
+        .filter(Id.is_in(ids))
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    let before: HashMap<_, _> =
+        before.into_iter().map(|(id, inherited, metrics)| (id, (inherited, metrics))).collect();
+    let known = |id| runs.get(&id).ok_or_else(|| Error::internal("a run vanished from its batch"));
+    for (id, mut summary) in summaries {
+        if let Some((Some(inherited), _)) = before.get(&id) {
+            summary = summary.over(inherited)?;
+        }
+        set(tx, known(id)?, Summary, ValueScope::Summary, summary).await?;
+    }
+    for (id, mut metrics) in system_metrics {
+        if let Some((_, Some(before))) = before.get(&id) {
+            metrics = metrics.after(before)?;
+        }
+        set(tx, known(id)?, SystemMetrics, ValueScope::System, metrics).await?;
+    }
+    Ok(())
 }
 
 /// Adds to the config.
@@ -92,11 +185,6 @@ fn merge(before: &str, more: &str) -> String {
     let mut members: BTreeMap<_, _> = json::members(before).into_iter().collect();
     members.extend(json::members(more));
     json::object(members)
-}
-
-/// Keeps the latest line of system metrics.
-pub(crate) async fn set_system_metrics(tx: &WriteTx, run: &Run, line: Document) -> Result<()> {
-    set(tx, run, run_document::Column::SystemMetrics, ValueScope::System, line).await
 }
 
 async fn set(

@@ -25,7 +25,7 @@ pub use self::bulk::{
 pub use self::changes::{Changes, list_changes};
 pub use self::commands::{crash_stale, request_state, stop};
 pub use self::documents::Document;
-pub(crate) use self::documents::{add_keys, merge_summary, set_summary, set_system_metrics};
+pub(crate) use self::documents::{add_keys, inherit_summary, merge_summary, take as take_documents};
 pub use self::edits::{GroupEdit, RunEdit};
 pub use self::fields::{FieldSource, TypeCounts, count_types, list_fields};
 pub use self::grouping::{Aggregate, GroupValue, Grouping, RunGroup};

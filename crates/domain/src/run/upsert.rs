@@ -30,6 +30,8 @@ pub struct Upsert {
     pub config: Option<Document>,
     /// Whole summary, replaces the old one.
     pub summary: Option<Document>,
+    /// Whether the writer begins at a step of a run, of which it is told neither rows nor summary.
+    pub branches: bool,
     /// Only from public `create_run` and the like.
     pub state: Option<RunState>,
     /// All tags; an empty list clears them.
@@ -169,6 +171,10 @@ async fn apply(tx: &WriteTx, caller: &Caller, before: Run, upsert: Upsert, inser
             Some(_) => documents::merge_config(tx, &run, config).await?,
             None => documents::set_config(tx, &run, config).await?,
         }
+    }
+    if by_writer && !inserted && !upsert.branches {
+        // It was told the summary, and sends all of it from now on.
+        documents::forget_inherited(tx, &run).await?;
     }
     if let Some(summary) = upsert.summary {
         documents::set_summary(tx, &run, summary).await?;

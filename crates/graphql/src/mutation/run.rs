@@ -139,7 +139,7 @@ pub(super) fn run_id(id: &str) -> Result<RunId> {
 }
 
 impl UpsertBucketInput {
-    fn into_upsert(self) -> Result<Upsert> {
+    fn into_upsert(self, branches: bool) -> Result<Upsert> {
         let id = self.id.filter(|id| !id.is_empty());
         Ok(Upsert {
             id: id.as_deref().map(run_id).transpose()?,
@@ -153,6 +153,7 @@ impl UpsertBucketInput {
                 .map(|summary| Document::summary(summary.0))
                 .transpose()
                 .or_graphql()?,
+            branches,
             state: self.state.map(|state| state.parse::<RunState>()).transpose().or_graphql()?,
             tags: self.tags.map(Tags::new).transpose().or_graphql()?,
             group_name: self.group_name,
@@ -192,8 +193,9 @@ impl RunMutation {
         let request = ctx.request()?;
         let client_mutation_id = input.client_mutation_id.take();
         let branch_point = BranchPoint::of(input.config.as_ref());
+        let branches = branch_point.is_some();
         let branch_point = branch_point.filter(|point| input.name.as_ref() != Some(&point.run_id));
-        let upsert = input.into_upsert()?;
+        let upsert = input.into_upsert(branches)?;
         let parent = match &branch_point {
             Some(point) => parent(request, &upsert, &point.run_id).await.or_graphql()?,
             None => None,
