@@ -42,6 +42,55 @@ backend_test!(each_writer_counts_for_itself_and_all_lines_are_kept, |app| {
     assert_eq!(app.rows("history_span").await, 3);
 });
 
+backend_test!(rows_without_a_step_are_given_one_and_a_retry_changes_nothing, |app| {
+    let [one, two, _] = writers(app, "r").await;
+    let rows = |writer: &str, numbers: std::ops::Range<u64>| -> Vec<String> {
+        numbers.map(|number| format!(r#"{{"{writer}":{number}}}"#)).collect()
+    };
+    one.log(HISTORY, 0, &rows("one", 0..2)).await;
+    two.log(HISTORY, 0, &rows("two", 0..2)).await;
+    one.log(HISTORY, 2, &[r#"{"_step":9,"one":2}"#, "{}"]).await;
+    let wanted = [
+        r#"{"_step":0,"one":0}"#,
+        r#"{"_step":1,"one":1}"#,
+        r#"{"_step":2,"two":0}"#,
+        r#"{"_step":3,"two":1}"#,
+        r#"{"_step":9,"one":2}"#,
+        r#"{"_step":5}"#,
+    ];
+    for phase in ["live", "settled"] {
+        assert_eq!(one.history().await, wanted, "{phase}");
+        let before = one.snapshot().await;
+        two.log(HISTORY, 0, &rows("two", 0..2)).await;
+        one.log(HISTORY, 0, &rows("one", 0..2)).await;
+        assert_eq!(one.snapshot().await["history"], before["history"], "{phase}");
+        assert_eq!(one.field("historyKeys").await, before["historyKeys"], "{phase}");
+        one.complete(0).await;
+        app.wait(SETTLE_AFTER).await;
+    }
+});
+
+backend_test!(a_chart_of_steps_that_writers_share_is_in_their_order, |app| {
+    let [one, two, _] = writers(app, "r").await;
+    one.log(HISTORY, 0, &rows("one", 0..3)).await;
+    two.log(HISTORY, 0, &rows("two", 0..3)).await;
+    let chart = one.field(r#"sampledHistory(specs: ["{\"keys\":[\"_step\"],\"samples\":9}"])"#).await;
+    let steps: Vec<_> = chart[0].as_array().unwrap().iter().map(|row| row["_step"].clone()).collect();
+    assert_eq!(steps, [0, 0, 1, 1, 2, 2]);
+});
+
+backend_test!(the_latest_of_each_system_metric_is_kept_whoever_sent_it, |app| {
+    let [one, two, _] = writers(app, "r").await;
+    one.log(EVENTS, 0, &[r#"{"_wandb":true,"_runtime":1,"system.cpu/l:one":1}"#]).await;
+    two.log(EVENTS, 0, &[r#"{"_wandb":true,"_runtime":2,"system.cpu/l:two":2,"system.gpu.0":NaN}"#]).await;
+    one.log(EVENTS, 1, &[r#"{"_runtime":3,"system.cpu/l:one":3}"#, r#"{"_runtime":4,"system.disk":4}"#])
+        .await;
+    let kept =
+        r#"{"_runtime":4,"system.cpu/l:one":3,"system.cpu/l:two":2,"system.disk":4,"system.gpu.0":NaN}"#;
+    assert_eq!(one.field("systemMetrics").await, kept);
+    assert_eq!(app.ada.run_names("demo", json!({"systemMetrics.system.cpu/l:two": 2})).await, ["r"]);
+});
+
 backend_test!(a_writer_alone_is_one_span, |app| {
     let [one, ..] = writers(app, "r").await;
     for step in 0..5 {

@@ -36,9 +36,17 @@ def end(writer):
 
 
 def logged(server, project, label):
-    """What a writer logged. Steps repeat between writers, so that reading by steps would thin them out."""
+    """What a writer logged, line by line."""
     lines = server.run(f"admin/{project}/together", "history(samples: 100000)")["history"]
     return [row[label] for row in map(json.loads, lines) if label in row]
+
+
+def scanned(path, label, **options):
+    """What of it a reader finds by its steps. Newer clients count them by writer, for older ones the server does."""
+    run = read_run(path)
+    rows = list(run.scan_history(**options))
+    assert all(0 <= row["_step"] <= run.lastHistoryStep for row in rows if "_step" in row)
+    return sorted(row[label] for row in rows if label in row)
 
 
 @pytest.mark.smoke
@@ -58,6 +66,15 @@ def test_two_processes_log_one_run(server, project):
         assert run.summary[f"of_{label}"] == 20
         assert run.config[label] == 1
     path = f"admin/{project}/together"
+    assert run.lastHistoryStep in (19, 39)
+    for label in ("first", "second"):
+        for page_size in (7, 1000):
+            assert scanned(path, label, page_size=page_size) == list(range(20))
+            assert scanned(path, label, page_size=page_size, keys=[label, "x"]) == list(range(20))
+        assert sorted(row[label] for row in run.history(keys=[label], pandas=False)) == list(range(20))
+    steps = [row["_step"] for row in run.history(keys=["x"], pandas=False)]
+    assert (len(steps), steps) == (40, sorted(steps))
+    assert len(run.history(samples=100, pandas=False)) == 40
     edges = server.run(path, "logLines(first: 1000) { edges { node { line label } } }")["logLines"]["edges"]
     for label in ("first", "second"):
         said = [edge["node"]["line"] for edge in edges if edge["node"]["label"] == label]

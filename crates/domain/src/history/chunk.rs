@@ -6,7 +6,7 @@ use zstd::bulk::Compressor;
 
 use super::Stream;
 use super::keys::Keys;
-use super::step::step_of;
+use super::step::{step_in_text, step_of, with_step};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::run::Document;
@@ -38,6 +38,8 @@ pub struct Prepared {
     pub(super) chunks: Vec<Chunk>,
     pub(super) keys: Keys,
     pub(super) last_step: Option<i64>,
+    /// Whether every line has a step.
+    has_steps: bool,
     /// The latest system metrics, for the run's document.
     pub(super) system_metrics: Option<Document>,
 }
@@ -83,6 +85,7 @@ impl Prepared {
             offset,
             line_count: count(content.len()),
             last_step: steps.iter().copied().flatten().max(),
+            has_steps: steps.iter().all(Option::is_some),
             system_metrics: match stream {
                 Stream::Events if !content.is_empty() => Some(Document::system_metrics(&content)?),
                 _ => None,
@@ -90,6 +93,23 @@ impl Prepared {
             chunks: split(offset, &content, &steps)?,
             keys,
         })
+    }
+}
+
+impl Prepared {
+    /// The same rows, each with a step: the number of its line, where the writer gave it none.
+    pub(super) fn with_steps(self) -> Result<Self> {
+        if self.stream != Stream::History || self.has_steps {
+            return Ok(self);
+        }
+        let mut content = Vec::new();
+        for chunk in &self.chunks {
+            for (number, row) in (chunk.first_line..).zip(decode(&chunk.body, chunk.raw_bytes)?) {
+                content.push(if step_in_text(&row).is_some() { row } else { with_step(&row, number) });
+            }
+        }
+        let offset = u64::try_from(self.offset).map_err(Error::internal)?;
+        Self::new(Lines { stream: self.stream, offset, content })
     }
 }
 

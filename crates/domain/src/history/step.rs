@@ -28,6 +28,13 @@ pub(super) fn step_in_text(row: &str) -> Option<i64> {
     step_of(json::parse(row).ok()?.as_object()?)
 }
 
+/// The text of a row that has no step, with this one.
+pub(super) fn with_step(row: &str, step: i64) -> String {
+    let inside = row.trim_start().trim_start_matches('{').trim_start();
+    let comma = if inside.starts_with('}') { "" } else { "," };
+    format!("{{{MEMBER}{step}{comma}{inside}")
+}
+
 /// A whole number, also when it was written as `15.0`.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
 pub(super) fn whole(number: &Value) -> Option<i64> {
@@ -40,6 +47,18 @@ pub(super) fn whole(number: &Value) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_given_a_step() {
+        for (row, given) in [
+            ("{}", r#"{"_step":7}"#),
+            (" { } ", r#"{"_step":7} "#),
+            (r#"{"a":{"b":1}}"#, r#"{"_step":7,"a":{"b":1}}"#),
+        ] {
+            assert_eq!(with_step(row, 7), given);
+            assert_eq!(step_in_text(given), Some(7));
+        }
+    }
 
     #[test]
     fn a_step_is_found_without_reading_the_row_and_with() {

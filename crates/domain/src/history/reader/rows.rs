@@ -92,7 +92,7 @@ impl Reader {
             chosen.finish()
         };
         // A chart names its x axis first; a scan by steps wants the order in which the rows were logged.
-        if spec.keys.first().is_some_and(|key| *key != "_step") && spec.range.is_everything() {
+        if spec.range.is_everything() {
             rows.sort_by(|a, b| axis(a).total_cmp(&axis(b)));
         }
         let named = |values: Vec<Value>| -> Map<_, _> { spec.keys.iter().cloned().zip(values).collect() };
