@@ -75,8 +75,19 @@ def test_a_scan_of_a_key_has_the_rows_that_have_it(run):
     assert [row["accuracy"] for row in run.scan_history(keys=["accuracy"])] == list(range(0, ROWS, 10))
 
 
-def test_a_scan_keeps_to_its_bounds(run):
-    assert [row["_step"] for row in run.scan_history(min_step=50, max_step=53)] == [50, 51, 52]
+@pytest.mark.parametrize("keys", [None, ["loss", "_step"]])
+@pytest.mark.parametrize("page_size", [2, 3, 4, 1000])
+def test_a_scan_keeps_to_its_bounds(run, keys, page_size):
+    rows = run.scan_history(keys=keys, min_step=50, max_step=53, page_size=page_size)
+    assert [row["_step"] for row in rows] == [50, 51, 52]
+
+
+def test_a_scan_of_a_key_keeps_to_its_bounds(run):
+    assert [row["loss"] for row in run.scan_history(keys=["loss"], min_step=50, max_step=53)] == [
+        25.0,
+        25.5,
+        26.0,
+    ]
 
 
 def test_the_keys_are_known_with_their_last_values(shared_server, run_id):

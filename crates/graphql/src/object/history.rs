@@ -126,17 +126,15 @@ pub(crate) fn parse_specs(specs: &[JsonString]) -> Result<Vec<SampleSpec>> {
     specs.iter().map(parse_spec).collect()
 }
 
-/// Clients from 0.22 on mean the `maxStep` of a spec to be inclusive, older ones exclusive; both ask for as many samples
-/// as there are steps in their window, which tells them apart.
+/// Reads one. Its `maxStep` is the first step that is not wanted, as with `history`; but newer clients, which are known by
+/// naming `_step` once more after the keys of their user, mean the last one that is.
 fn parse_spec(text: &JsonString) -> Result<SampleSpec> {
     let invalid =
         |error: serde_json::Error| domain::Error::invalid("SPEC_INVALID", "specs", error.to_string());
     let spec: Spec = serde_json::from_str(&text.0).map_err(invalid).or_graphql()?;
     let samples = spec.samples.unwrap_or(DEFAULT_SAMPLES);
-    let exclusive = spec.min_step.zip(spec.max_step).is_some_and(|(min, max)| {
-        usize::try_from(max.saturating_sub(min)).is_ok_and(|steps| steps == samples)
-    });
-    let max = spec.max_step.map(|max| if exclusive { max } else { max.saturating_add(1) });
+    let is_inclusive = spec.keys.iter().filter(|key| *key == "_step").count() > 1;
+    let max = spec.max_step.map(|max| if is_inclusive { max.saturating_add(1) } else { max });
     let range = StepRange { min: spec.min_step, max };
     Ok(SampleSpec { keys: distinct_keys(spec.keys)?, samples, range })
 }
@@ -160,8 +158,17 @@ mod tests {
     #[test]
     fn the_window_of_either_client_is_understood() {
         let ten_steps = StepRange { min: Some(0), max: Some(10) };
-        assert_eq!(range(r#"{"keys":["a"],"minStep":0,"maxStep":9,"samples":10}"#), ten_steps);
-        assert_eq!(range(r#"{"keys":["a"],"minStep":0,"maxStep":10,"samples":10}"#), ten_steps);
+        for newer in [r#"["_step","a","_step"]"#, r#"["a","_step","_step"]"#] {
+            let spec = format!(r#"{{"keys":{newer},"minStep":0,"maxStep":9,"samples":10}}"#);
+            assert_eq!(range(&spec), ten_steps);
+        }
+        // The last page of a scan has fewer steps than a page may have, any number of them.
+        for samples in 10..13 {
+            for older in [r#"["a"]"#, r#"["a","_step"]"#] {
+                let spec = format!(r#"{{"keys":{older},"minStep":0,"maxStep":10,"samples":{samples}}}"#);
+                assert_eq!(range(&spec), ten_steps);
+            }
+        }
         assert_eq!(range(r#"{"keys":["a"]}"#), StepRange::default());
         assert!(parse_spec(&JsonString("[".to_owned())).is_err());
     }

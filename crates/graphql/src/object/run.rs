@@ -345,7 +345,8 @@ impl Run {
         self.rows(ctx, Stream::Events, StepRange::default(), wanted).await.map(Some)
     }
 
-    /// For each spec, rows that have all its keys, cut down to these.
+    /// For each spec (a JSON object with `keys`, and perhaps `samples`, `minStep` and `maxStep`), rows that have all its
+    /// keys, cut down to these; from `minStep`, up to but not including `maxStep`, unless `_step` is among the keys twice.
     #[graphql(complexity = "specs_cost(&specs)")]
     async fn sampled_history(&self, ctx: &Context<'_>, specs: Vec<JsonString>) -> Result<Vec<Option<Json>>> {
         let mut answers = Vec::with_capacity(specs.len());
