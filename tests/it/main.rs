@@ -32,6 +32,7 @@ mod rewind;
 mod run_states;
 mod runs;
 mod schema;
+mod segment_faults;
 mod segments;
 mod shared;
 mod signed_urls;

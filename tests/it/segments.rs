@@ -1,15 +1,11 @@
 //! History at rest: what is read is what was logged, whether it lies in chunks, in segments, or in both.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::Method;
 use bytes::Bytes;
 use counterweight_domain::history::{self, Merge};
 use counterweight_domain::id::RunId;
-use counterweight_storage::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{HISTORY, SETTLE_AFTER, TestApp, TestRun, backend_test, texts};
@@ -218,70 +214,6 @@ backend_test!(a_chart_of_a_long_history_shows_rows_that_were_logged, |app| {
         }
         assert_eq!(shown[1][0]["_step"], 0);
     }
-});
-
-/// Polls a future so many times, then drops it where it stands.
-struct Cut<F> {
-    inner: Pin<Box<F>>,
-    polls: usize,
-}
-
-impl<F: Future> Future for Cut<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls == 0 {
-            return Poll::Ready(None);
-        }
-        self.polls -= 1;
-        self.inner.as_mut().poll(context).map(Some)
-    }
-}
-
-backend_test!(a_merge_may_be_cut_off_anywhere, |app| {
-    let run = app.ada.run("demo", "r").await;
-    run.log(HISTORY, 0, ROWS).await;
-    run.log(HISTORY, 6, &rows(8..300)).await;
-    let wanted = read(&run).await;
-    run.complete(0).await;
-    app.advance(SETTLE_AFTER);
-    let id = RunId::from_node_id(&run.id).unwrap();
-    let mut polls = 0;
-    loop {
-        let merge = history::settle(&app.db, &app.blobs, id, SETTLE_AFTER);
-        let done = Cut { inner: Box::pin(merge), polls }.await;
-        assert_eq!(read(&run).await, wanted, "cut off after {polls} polls");
-        if done.is_some() {
-            break;
-        }
-        polls += 1;
-    }
-    assert!(polls > 0);
-    app.collect().await;
-    app.collect().await;
-    assert_eq!(app.number("SELECT COUNT(*) FROM blob").await, 2, "what was put in vain is gone");
-    assert_eq!(read(&run).await, wanted);
-});
-
-backend_test!(a_store_that_fails_during_a_merge_costs_nothing, |app| {
-    let run = app.ada.run("demo", "r").await;
-    run.log(HISTORY, 0, ROWS).await;
-    let wanted = read(&run).await;
-    run.complete(0).await;
-    let mut call = 0;
-    app.advance(SETTLE_AFTER);
-    while app.number("SELECT COUNT(*) FROM history_segment").await == 0 {
-        call += 1;
-        app.faults.fail_call(call, Fault::Unavailable);
-        app.wait(Duration::from_hours(1)).await;
-        app.faults.clear();
-        assert_eq!(read(&run).await, wanted, "call {call} failed");
-    }
-    assert!(call > 1);
-    app.collect().await;
-    app.collect().await;
-    assert_eq!(app.number("SELECT COUNT(*) FROM blob").await, 2);
-    assert_eq!(read(&run).await, wanted);
 });
 
 backend_test!(a_deleted_run_takes_its_segments_along, |app| {

@@ -3,7 +3,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryFutureExt as _};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
@@ -22,6 +23,8 @@ pub enum Fault {
     Unavailable,
     /// The store is full.
     OutOfSpace,
+    /// The store never answers, as whoever is cut off during the call sees it.
+    Silence,
 }
 
 /// Decides which calls of a store fail. Each request counts as one call, so does each part of an upload.
@@ -32,6 +35,7 @@ pub struct Faults(Arc<Mutex<Plan>>);
 struct Plan {
     calls: u64,
     failing: Failing,
+    silent: bool,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +59,12 @@ impl Faults {
 
     /// Lets all calls pass.
     pub fn clear(&self) {
-        self.change(|plan| plan.failing = Failing::None);
+        self.change(|plan| (plan.failing, plan.silent) = (Failing::None, false));
+    }
+
+    /// Whether a call waits for an answer that never comes.
+    pub fn is_silent(&self) -> bool {
+        self.change(|plan| plan.silent)
     }
 
     /// How many calls there were so far.
@@ -63,22 +72,27 @@ impl Faults {
         self.change(|plan| plan.calls)
     }
 
-    fn pass(&self) -> Result<()> {
+    /// What comes of a call: nothing, for ever, where it is met with silence.
+    fn pass(&self) -> impl Future<Output = Result<()>> + Send + use<> {
         let fault = self.change(|plan| {
             plan.calls += 1;
-            match plan.failing {
+            let fault = match plan.failing {
                 Failing::Call(n, fault) if n == plan.calls => Some(fault),
                 Failing::All(fault) => Some(fault),
                 _ => None,
-            }
+            };
+            plan.silent |= fault == Some(Fault::Silence);
+            fault
         });
-        fault.map_or(Ok(()), |fault| {
+        async move {
             let kind = match fault {
-                Fault::Unavailable => io::ErrorKind::ConnectionRefused,
-                Fault::OutOfSpace => io::ErrorKind::StorageFull,
+                None => return Ok(()),
+                Some(Fault::Unavailable) => io::ErrorKind::ConnectionRefused,
+                Some(Fault::OutOfSpace) => io::ErrorKind::StorageFull,
+                Some(Fault::Silence) => std::future::pending().await,
             };
             Err(Error::Generic { store: "FaultyStore", source: Box::new(io::Error::from(kind)) })
-        })
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Plan) -> T) -> T {
@@ -114,7 +128,7 @@ impl fmt::Display for FaultyStore {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.put_opts(location, payload, options).await
     }
 
@@ -123,37 +137,35 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         let inner = self.inner.put_multipart_opts(location, options).await?;
         Ok(Box::new(FaultyUpload { inner, faults: self.faults.clone() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.get_opts(location, options).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        match self.faults.pass() {
-            Ok(()) => self.inner.delete_stream(locations),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let inner = Arc::clone(&self.inner);
+        let passed = self.faults.pass().map_ok(move |()| inner.delete_stream(locations));
+        passed.try_flatten_stream().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.faults.pass() {
-            Ok(()) => self.inner.list(prefix),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+        let passed = self.faults.pass().map_ok(move |()| inner.list(prefix.as_ref()));
+        passed.try_flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.copy_opts(from, to, options).await
     }
 }
@@ -167,14 +179,15 @@ struct FaultyUpload {
 #[async_trait]
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, part: PutPayload) -> UploadPart {
-        match self.faults.pass() {
-            Ok(()) => self.inner.put_part(part),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        let (passed, put) = (self.faults.pass(), self.inner.put_part(part));
+        Box::pin(async move {
+            passed.await?;
+            put.await
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.complete().await
     }
 
@@ -192,7 +205,7 @@ struct FaultyUploads {
 #[async_trait]
 impl MultipartStore for FaultyUploads {
     async fn create_multipart(&self, path: &Path) -> Result<MultipartId> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.create_multipart(path).await
     }
 
@@ -203,7 +216,7 @@ impl MultipartStore for FaultyUploads {
         part_idx: usize,
         data: PutPayload,
     ) -> Result<PartId> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.put_part(path, id, part_idx, data).await
     }
 
@@ -213,21 +226,19 @@ impl MultipartStore for FaultyUploads {
         id: &MultipartId,
         parts: Vec<PartId>,
     ) -> Result<PutResult> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.complete_multipart(path, id, parts).await
     }
 
     async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> Result<()> {
-        self.faults.pass()?;
+        self.faults.pass().await?;
         self.inner.abort_multipart(path, id).await
     }
 }
 
 impl Uploads for FaultyUploads {
     fn unfinished(&self, prefix: &Path) -> BoxStream<'static, Result<Begun>> {
-        match self.faults.pass() {
-            Ok(()) => self.inner.unfinished(prefix),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        let (inner, prefix) = (Arc::clone(&self.inner), prefix.clone());
+        self.faults.pass().map_ok(move |()| inner.unfinished(&prefix)).try_flatten_stream().boxed()
     }
 }
