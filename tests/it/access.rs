@@ -105,6 +105,9 @@ backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
     let mut mutations = things.writes();
     mutations.extend(things.artifact_writes());
     mutations.push(("commitArtifact", json!({"artifactID": things.pending.id})));
+    let parts = json!({"artifactID": things.pending.id, "completeMultipartAction": "Complete", "uploadID": "u",
+        "completedParts": [], "storagePath": "QXJ0aWZhY3RVcGxvYWQ6MQ=="});
+    mutations.push(("completeMultipartUploadArtifact", parts));
     mutations.extend(things.administration());
     mutations.extend(things.of_the_owner());
     let walked = mutations.iter().map(|(name, _)| *name).chain(OF_NOBODY).map(ToOwned::to_owned);

@@ -1,6 +1,7 @@
 //! Versions of artifacts: made, found, named, linked, deleted, and what becomes of their bytes.
 
 use axum::http::Method;
+use counterweight_storage::Md5Digest;
 use serde_json::{Value, json};
 
 use crate::support::{GC, TRASH, TestApp, TestArtifact, backend_test, lookup};
@@ -122,6 +123,67 @@ backend_test!(bytes_that_are_not_what_was_announced_are_refused, |app| {
     version.commit().await;
     assert_eq!(app.ada.fetch(Method::PUT, &url, "hello").await.outcome(), (404, "NOT_FOUND".to_owned()));
     app.collect().await;
+});
+
+backend_test!(a_file_arrives_in_parts_in_any_order, |app| {
+    project(app).await;
+    let content = "first half, second half";
+    let version = TestArtifact::begin(&app.ada, "demo", "data", &[("a", content)]).await;
+    let part = |number: usize| if number == 1 { &content[..12] } else { &content[12..] };
+    let hex_md5 = |number| hex::encode(Md5Digest::of(part(number).as_bytes()).0);
+    let parts = [1, 2].map(|number| json!({"partNumber": number, "hexMD5": hex_md5(number)}));
+    let spec = json!({
+        "artifactID": version.id, "name": "a", "md5": Md5Digest::of(content.as_bytes()).to_string(),
+        "uploadPartsInput": parts,
+    });
+    let fields = "files { edges { node { uploadUrl storagePath uploadMultipartUrls { uploadID \
+                  uploadUrlParts { partNumber uploadUrl } } } } }";
+    let announced = app.ada.mutate("createArtifactFiles", json!({"artifactFiles": [spec]}), fields).await;
+    let file = &announced["files"]["edges"][0]["node"];
+    assert!(file["uploadUrl"].is_string(), "none would mean that it is here");
+    let upload = &file["uploadMultipartUrls"];
+    let url = |number: usize| upload["uploadUrlParts"][number - 1]["uploadUrl"].as_str().unwrap();
+    assert_eq!(app.ada.put_sized(url(1), part(2)).await.outcome(), (400, "DIGEST_MISMATCH".to_owned()));
+    let mut tags = Vec::new();
+    for number in [2, 1] {
+        let answer = app.ada.put_sized(url(number), part(number)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let tag = answer.headers["etag"].to_str().unwrap().to_owned();
+        tags.push(json!({"partNumber": number, "hexMD5": tag}));
+    }
+    let complete = |parts: Value| {
+        json!({"artifactID": version.id, "storagePath": file["storagePath"], "uploadID": upload["uploadID"],
+               "completeMultipartAction": "Complete", "completedParts": parts})
+    };
+    let missing = complete(json!([tags[0]]));
+    assert_eq!(app.ada.refused("completeMultipartUploadArtifact", missing).await.code, "PARTS_INVALID");
+    for _ in 0..2 {
+        let done = app.ada.mutate("completeMultipartUploadArtifact", complete(json!(tags)), "digest").await;
+        assert_eq!(done["digest"], Md5Digest::of(content.as_bytes()).to_string());
+    }
+    version.send_manifest(&version.manifest(), "FULL").await;
+    version.commit().await;
+    assert_eq!(version.read("a").await.unwrap(), content);
+});
+
+backend_test!(parts_that_nobody_puts_together_are_swept, |app| {
+    project(app).await;
+    let before = app.objects().await;
+    let version = TestArtifact::begin(&app.ada, "demo", "data", &[("a", "ab")]).await;
+    let hex_md5 = |text: &str| hex::encode(Md5Digest::of(text.as_bytes()).0);
+    let spec = json!({
+        "artifactID": version.id, "name": "a", "md5": Md5Digest::of(b"ab").to_string(),
+        "uploadPartsInput": [{"partNumber": 1, "hexMD5": hex_md5("a")}, {"partNumber": 2, "hexMD5": hex_md5("b")}],
+    });
+    let fields = "files { edges { node { uploadMultipartUrls { uploadUrlParts { uploadUrl } } } } }";
+    let announced = app.ada.mutate("createArtifactFiles", json!({"artifactFiles": [spec]}), fields).await;
+    let urls = &announced["files"]["edges"][0]["node"]["uploadMultipartUrls"]["uploadUrlParts"];
+    let url = urls[0]["uploadUrl"].as_str().unwrap();
+    assert_eq!(app.ada.put_sized(url, "a").await.status, 200);
+    app.collect().await;
+    app.collect().await;
+    assert_eq!(app.objects().await, before);
+    assert_eq!(app.ada.put_sized(url, "a").await.outcome().0, 403, "the URL has expired");
 });
 
 backend_test!(a_version_is_named_by_one_alias_at_a_time, |app| {

@@ -23,6 +23,27 @@ SERVED = """
 
     GetProject GetProjects Projects CreateProject UpsertModel EntityProjects ProjectDetails
     EvalTableProjectScope
+
+    ArtifactType CreateArtifact CreateArtifactType CreateArtifactManifest UpdateArtifactManifest
+    CreateArtifactFiles CommitArtifact UpdateArtifact UseArtifact ClientIDMapping
+    FetchArtifactDigestAlgorithm CompleteMultipartUploadArtifact
+
+    ArtifactByID ArtifactMembershipByName FetchArtifactManifest ArtifactManifest ArtifactMembershipFiles
+    GetArtifactMembershipFileUrls ArtifactFileURLs ArtifactFileURLsByManifestEntries ArtifactUsedBy
+    ArtifactCreatedBy FetchLinkedArtifacts LinkArtifact UnlinkArtifact AddAliases DeleteAliases DeleteArtifact
+    RunOutputArtifacts RunInputArtifacts ProjectArtifacts ProjectArtifactTypes ProjectArtifactType
+    ProjectArtifactCollection ProjectArtifactCollections ArtifactTypeArtifactCollections
+    ArtifactCollectionAliases UpdateArtifactSequence UpdateArtifactPortfolio UpdateArtifactSequenceType
+    DeleteArtifactSequence DeleteArtifactPortfolio AddArtifactCollectionTags DeleteArtifactCollectionTags
+    ArtifactOfType IsProjectReadOnly
+
+    FetchOrgInfoFromEntity FetchOrganization FetchAdvancedRegistryFeatures FetchRegistry FetchRegistries
+    RegistryCollections RegistryVersions UpsertRegistry RenameRegistry DeleteRegistry RegistryUserMembers
+    RegistryTeamMembers CreateRegistryMembers DeleteRegistryMembers UpdateUserRegistryRole
+    UpdateTeamRegistryRole
+
+    GetTeamEntity CreateTeam CreateInvite DeleteInvite CreateServiceAccount CreateUserFromAdmin DeleteApiKey
+    GenerateApiKey
 """.split()
 
 # Sent by both releases: were one of these not found, the search would be at fault.

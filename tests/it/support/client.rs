@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, Method, Request, request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -99,6 +99,12 @@ impl Client {
     /// One request to a URL that authorises itself.
     pub(crate) async fn fetch(&self, method: Method, url: &str, body: impl Into<Body>) -> Answer {
         self.send(anonymous(method, path_of(url)).body(body.into()).unwrap()).await
+    }
+
+    /// The same for bytes whose length is announced.
+    pub(crate) async fn put_sized(&self, url: &str, body: &str) -> Answer {
+        let request = anonymous(Method::PUT, path_of(url)).header(CONTENT_LENGTH, body.len());
+        self.send(request.body(body.to_owned().into()).unwrap()).await
     }
 
     /// Sends a GraphQL request as it is.

@@ -1,7 +1,7 @@
 //! What filters and orders of collections, versions and registries can name (protocol reference 5.9, 5.10).
 
 use sea_orm::DbBackend;
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, IntoIden, Query, SelectStatement};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, Func, IntoIden, Query, SelectStatement};
 
 use crate::db::dialect;
 use crate::entity::{
@@ -141,6 +141,8 @@ pub enum VersionField {
     Alias,
     /// A member of its metadata.
     Metadata(Vec<String>),
+    /// `COMMITTED`, as the client spells it.
+    State,
     /// Of its files.
     Digest,
     /// Bytes of all its files.
@@ -168,6 +170,7 @@ impl FilterField for VersionField {
             "version_index" | "versionIndex" => Self::VersionIndex,
             "tag" | "tags" => Self::Tag,
             "alias" | "aliases" => Self::Alias,
+            "state" => Self::State,
             "digest" => Self::Digest,
             "size" | "artifact_size" => Self::Size,
             "created_at" | "createdAt" | "artifact_created_at" => Self::CreatedAt,
@@ -213,6 +216,10 @@ impl RecordField for VersionField {
                 let kinds = [Kind::Number, Kind::Text, Kind::Bool];
                 let typed = dialect::json_member(backend, &document, path).into_iter().zip(kinds);
                 Values::AnyOf(typed.map(|(expr, kind)| Cell { expr, kind, nullable: true }).collect())
+            }
+            Self::State => {
+                let expr = Func::upper(Expr::col((artifact::Entity, artifact::Column::State))).into();
+                Values::Column(Cell { expr, kind: Kind::Text, nullable: false })
             }
             Self::Digest => version(artifact::Column::Digest, Kind::Text),
             Self::Size => version(artifact::Column::SizeBytes, Kind::Number),

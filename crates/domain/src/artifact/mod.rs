@@ -18,6 +18,7 @@ mod listing;
 mod manifest;
 mod manifests;
 mod name;
+mod parts;
 mod queries;
 mod state;
 mod tags;
@@ -52,6 +53,7 @@ pub use self::manifests::{
     manifest_content, update_manifest,
 };
 pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
+pub use self::parts::{Multipart, PartTarget, abort_parts, begin_part, begin_parts, complete_parts};
 pub use self::queries::{
     Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_many,
     get_source_memberships, list_aliases, list_entries, list_memberships_of,
@@ -71,3 +73,4 @@ pub use crate::entity::artifact_manifest::Model as StoredManifest;
 pub use crate::entity::artifact_membership::Model as Membership;
 pub use crate::entity::artifact_tag::Model as ArtifactTag;
 pub use crate::entity::artifact_type::Model as ArtifactType;
+pub(crate) use crate::entity::artifact_upload::Model as StoredUpload;

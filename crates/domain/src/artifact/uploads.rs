@@ -145,7 +145,7 @@ pub(super) async fn hold_pending(tx: &WriteTx, id: ArtifactId) -> Result<(Artifa
     Ok((held, project.entity_id))
 }
 
-async fn find_upload(tx: &WriteTx, id: UploadId) -> Result<artifact_upload::Model> {
+pub(super) async fn find_upload(tx: &WriteTx, id: UploadId) -> Result<artifact_upload::Model> {
     let found = Entity::find_by_id(id).one(tx.connection()).await?;
     found.ok_or_else(|| Error::not_found("file", id.to_node_id()))
 }

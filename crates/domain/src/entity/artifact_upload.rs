@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::artifact::ContentDigest;
+use crate::artifact::{ContentDigest, Multipart};
 use crate::id::{ArtifactId, BlobId, UploadId};
 
 /// A file that was announced for a version which is not committed yet.
@@ -21,7 +21,7 @@ pub struct Model {
     /// Their MD5 in base64, where that is known too.
     pub md5: Option<String>,
     /// The upload in parts that is under way.
-    pub multipart: Option<String>,
+    pub multipart: Option<Multipart>,
     /// Its bytes, once they have arrived.
     pub blob_id: Option<BlobId>,
 }

@@ -30,6 +30,13 @@ pub enum Grant {
         /// The announcement.
         upload_id: UploadId,
     },
+    /// Store one part of such a file.
+    UploadPart {
+        /// The announcement.
+        upload_id: UploadId,
+        /// Which part, from 1.
+        number: u32,
+    },
     /// Store the bytes of a manifest.
     UploadManifest {
         /// The manifest.

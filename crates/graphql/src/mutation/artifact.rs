@@ -4,18 +4,13 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
 use counterweight_domain::account::Role;
-use counterweight_domain::artifact::{
-    self, DigestAlgorithm, FileSpec, NewArtifact, NewManifest, RequestedAlias, Ttl,
-};
-use counterweight_domain::file::FileName;
+use counterweight_domain::artifact::{self, DigestAlgorithm, NewArtifact, NewManifest, RequestedAlias, Ttl};
 use counterweight_domain::id::{ArtifactId, ManifestId};
 use counterweight_domain::project;
 
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::object::{
-    Artifact, ArtifactDigestAlgorithm, ArtifactFile, ArtifactManifest, ArtifactType, FileConnection,
-};
+use crate::object::{Artifact, ArtifactDigestAlgorithm, ArtifactManifest, ArtifactType};
 use crate::scalars::{Int64, JsonString};
 
 #[derive(Debug, Default)]
@@ -144,15 +139,6 @@ enum ArtifactManifestType {
     Incremental,
 }
 
-/// How stored files are laid out. Of no effect here.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
-enum ArtifactStorageLayout {
-    /// By digest.
-    V1,
-    /// By version.
-    V2,
-}
-
 /// A manifest to announce.
 #[derive(InputObject)]
 struct CreateArtifactManifestInput {
@@ -211,66 +197,6 @@ struct UpdateArtifactManifestInput {
 struct UpdateArtifactManifestPayload {
     /// The manifest.
     artifact_manifest: ArtifactManifest,
-    /// As it was given.
-    client_mutation_id: Option<String>,
-}
-
-/// A file to be sent.
-#[derive(InputObject)]
-struct CreateArtifactFileSpecInput {
-    /// Its version.
-    #[graphql(name = "artifactID")]
-    artifact_id: ID,
-    /// Its path.
-    name: String,
-    /// MD5 of its bytes in base64.
-    md5: Option<String>,
-    /// Of its bytes in base64, as the call's algorithm makes it.
-    digest: Option<String>,
-    /// What its bytes are. Guessed from its name when it is read.
-    #[graphql(name = "mimetype")]
-    _mimetype: Option<String>,
-    /// The manifest that lists it.
-    #[graphql(name = "artifactManifestID")]
-    _artifact_manifest_id: Option<ID>,
-    /// Its parts, where it is to be sent in parts.
-    #[graphql(name = "uploadPartsInput")]
-    _upload_parts_input: Option<Vec<UploadPartsInput>>,
-}
-
-/// One part of a file.
-#[derive(InputObject)]
-pub(super) struct UploadPartsInput {
-    /// Its number, from 1.
-    #[graphql(name = "partNumber")]
-    _part_number: Int64,
-    /// MD5 of its bytes in hex; once it was sent, the tag that came back.
-    #[graphql(name = "hexMD5")]
-    _hex_md5: String,
-}
-
-/// Files to be sent.
-#[derive(InputObject)]
-struct CreateArtifactFilesInput {
-    /// The files.
-    artifact_files: Vec<CreateArtifactFileSpecInput>,
-    /// How stored files are laid out.
-    #[graphql(name = "storageLayout")]
-    _storage_layout: Option<ArtifactStorageLayout>,
-    /// How their digests are made.
-    digest_algorithm: Option<ArtifactDigestAlgorithm>,
-    /// Where to store them. There is one place.
-    #[graphql(name = "cloudRegionID")]
-    _cloud_region_id: Option<ID>,
-    /// Returned as it is.
-    client_mutation_id: Option<String>,
-}
-
-/// Where to send files.
-#[derive(SimpleObject)]
-struct CreateArtifactFilesPayload {
-    /// One for each file, in their order; without an upload URL where its bytes are here already.
-    files: FileConnection,
     /// As it was given.
     client_mutation_id: Option<String>,
 }
@@ -335,34 +261,6 @@ impl CreateArtifactInput {
             distributed_id: self.distributed_id,
             client_id: self.client_id.map(|id| id.to_string()),
             sequence_client_id: self.sequence_client_id.map(|id| id.to_string()),
-        })
-    }
-}
-
-impl CreateArtifactFileSpecInput {
-    /// Reads the `index`-th of a call.
-    fn parse(self, index: usize, algorithm: DigestAlgorithm) -> domain::Result<FileSpec> {
-        let at = |field: &str| format!("artifactFiles[{index}].{field}");
-        let artifact = ArtifactId::from_node_id(&self.artifact_id);
-        let artifact =
-            artifact.ok_or_else(|| domain::Error::not_found("artifact", self.artifact_id.as_str()))?;
-        let md5 = self.md5.filter(|md5| !md5.is_empty());
-        let digest = self.digest.filter(|digest| !digest.is_empty());
-        // Older clients send the MD5 alone.
-        let (algorithm, digest) = match (digest, &md5) {
-            (Some(digest), _) => (algorithm, digest),
-            (None, Some(md5)) => (DigestAlgorithm::Md5, md5.clone()),
-            (None, None) => {
-                return Err(domain::Error::invalid("DIGEST_INVALID", at("digest"), "a digest is missing"));
-            }
-        };
-        let digest = artifact::ContentDigest::parse(algorithm, &digest, &at("digest"))?;
-        let md5 = md5.map(|md5| artifact::ContentDigest::parse(DigestAlgorithm::Md5, &md5, &at("md5")));
-        Ok(FileSpec {
-            artifact,
-            path: FileName::parse(at("name"), &self.name)?,
-            digest,
-            md5: md5.transpose()?.map(artifact::ContentDigest::md5),
         })
     }
 }
@@ -445,29 +343,6 @@ impl ArtifactMutation {
             artifact_manifest: ArtifactManifest(changed),
             client_mutation_id: input.client_mutation_id,
         }))
-    }
-
-    /// Announces files, and hands out a URL for each whose bytes are not here yet.
-    async fn create_artifact_files(
-        &self,
-        ctx: &Context<'_>,
-        input: CreateArtifactFilesInput,
-    ) -> Result<Option<CreateArtifactFilesPayload>> {
-        let request = ctx.request()?;
-        let algorithm = input.digest_algorithm.map(DigestAlgorithm::from).unwrap_or_default();
-        let files = input.artifact_files.into_iter().enumerate();
-        let specs =
-            files.map(|(index, file)| file.parse(index, algorithm)).collect::<domain::Result<Vec<_>>>();
-        let specs = specs.or_graphql()?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let announced = artifact::announce_files(&tx, &request.caller, &specs).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
-        let files = specs
-            .iter()
-            .zip(&announced)
-            .map(|(spec, announced)| (announced.id.to_node_id(), ArtifactFile::announced(spec, announced)));
-        let files = FileConnection::of_artifact(files.collect(), false, None);
-        Ok(Some(CreateArtifactFilesPayload { files, client_mutation_id: input.client_mutation_id }))
     }
 
     /// Makes a version whole: it gets its place and its aliases, and everybody finds it. Fails with the names of files

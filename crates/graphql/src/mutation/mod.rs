@@ -4,6 +4,7 @@ mod alert;
 mod artifact;
 mod artifact_collection;
 mod artifact_edit;
+mod artifact_file;
 mod artifact_policy;
 mod deletion;
 mod file;
@@ -57,6 +58,7 @@ struct ProjectMutations(
 #[derive(Debug, Default, MergedObject)]
 struct ArtifactMutations(
     artifact::ArtifactMutation,
+    artifact_file::ArtifactFileMutation,
     artifact_edit::ArtifactEditMutation,
     artifact_collection::ArtifactCollectionMutation,
     artifact_policy::ArtifactPolicyMutation,

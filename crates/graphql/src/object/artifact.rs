@@ -63,6 +63,8 @@ pub(crate) struct ArtifactAliasConnection {
 pub(crate) struct ArtifactAliasEdge {
     /// The alias.
     pub(crate) node: ArtifactAlias,
+    /// Its place in the list.
+    pub(crate) cursor: String,
 }
 
 /// A word that something is found by.
@@ -112,6 +114,8 @@ pub(crate) struct ArtifactConnection {
 struct ArtifactEdge {
     /// The version.
     node: Artifact,
+    /// Its place in the list.
+    cursor: String,
 }
 
 /// An entry of a manifest.
@@ -152,14 +156,17 @@ impl ArtifactConnection {
         let (db, caller) = (&request.db, &request.caller);
         let rows = artifact::list_of_run(db, caller, run.id, role, after, limit + 1).await.or_graphql()?;
         let (rows, has_next_page) = connection::cut(rows, limit);
-        let end_cursor = rows.last().map(|(at, _)| connection::encode(&list, at)).transpose()?;
         let total_count = if ctx.look_ahead().field("totalCount").exists() {
             let count = artifact::count_of_run(db, caller, run.id, role).await.or_graphql()?;
             i32::try_from(count).unwrap_or(i32::MAX)
         } else {
             0
         };
-        let edges = rows.into_iter().map(|(_, version)| ArtifactEdge { node: Artifact(version) }).collect();
+        let edge = |(at, version)| {
+            Ok(ArtifactEdge { node: Artifact(version), cursor: connection::encode(&list, &at)? })
+        };
+        let edges: Vec<ArtifactEdge> = rows.into_iter().map(edge).collect::<Result<_>>()?;
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(Self { total_count, edges, page_info: PageInfo { end_cursor, has_next_page } })
     }
 }

@@ -208,8 +208,12 @@ impl<K: Kind> CollectionOf<K> {
         }
         let rows = artifact::list_aliases(&ctx.request()?.db, self.0.id, after, limit + 1).await;
         let (rows, has_next_page) = connection::cut(rows.or_graphql()?, limit);
-        let end_cursor = rows.last().map(|row| connection::encode(&list, &row.alias)).transpose()?;
-        let edges = rows.into_iter().map(|row| ArtifactAliasEdge { node: ArtifactAlias(row) }).collect();
+        let edge = |row: artifact::Alias| {
+            let cursor = connection::encode(&list, &row.alias)?;
+            Ok(ArtifactAliasEdge { node: ArtifactAlias(row), cursor })
+        };
+        let edges: Vec<ArtifactAliasEdge> = rows.into_iter().map(edge).collect::<Result<_>>()?;
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(ArtifactAliasConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
     }
 

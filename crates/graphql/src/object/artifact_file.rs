@@ -6,7 +6,7 @@ use counterweight_domain as domain;
 use counterweight_domain::Timestamp;
 use counterweight_domain::artifact::{self, Announced, EntryFile, FileQuery, FileSpec, StoredManifest};
 use counterweight_domain::file::Grant;
-use counterweight_domain::id::ArtifactId;
+use counterweight_domain::id::{ArtifactId, UploadId};
 
 use super::FileConnection;
 use super::artifact::Artifact;
@@ -31,6 +31,7 @@ pub(crate) struct ArtifactFile {
     read: Option<Read>,
     put: Option<Grant>,
     version: Option<ArtifactId>,
+    parts: Option<(UploadId, u32)>,
 }
 
 /// Where a file's bytes are.
@@ -72,7 +73,7 @@ impl ArtifactManifest {
 
     /// The file.
     async fn file(&self) -> File {
-        File::Artifact(ArtifactFile::manifest(&self.0))
+        File::Artifact(Box::new(ArtifactFile::manifest(&self.0)))
     }
 }
 
@@ -92,6 +93,7 @@ impl From<EntryFile> for ArtifactFile {
             read: Some(read),
             put: None,
             version: Some(entry.artifact_id),
+            parts: None,
         }
     }
 }
@@ -109,6 +111,12 @@ impl ArtifactFile {
             version: Some(spec.artifact),
             ..Self::default()
         }
+    }
+
+    /// A file that was announced, to be sent in so many parts.
+    pub(crate) fn in_parts(spec: &FileSpec, announced: &Announced, count: usize) -> Self {
+        let parts = u32::try_from(count).ok().map(|count| (announced.id, count));
+        Self { parts, ..Self::announced(spec, announced) }
     }
 
     /// A manifest: to be read once its bytes are here, and to be put until its version is committed.
@@ -147,9 +155,15 @@ impl ArtifactFile {
         self.put.as_ref().map(|_| self.id.to_string())
     }
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "filled in by uploads in parts")]
-    pub(super) fn parts(&self, _ctx: &Context<'_>) -> Result<Option<UploadMultipartUrls>> {
-        Ok(None)
+    pub(super) fn parts(&self, ctx: &Context<'_>) -> Result<Option<UploadMultipartUrls>> {
+        let Some((upload_id, count)) = self.parts else { return Ok(None) };
+        let links = &ctx.request()?.links;
+        let part = |number: u32| {
+            let upload_url = links.signed(&Grant::UploadPart { upload_id, number }).or_graphql()?;
+            Ok(UploadUrlPart { part_number: Int64(number.into()), upload_url })
+        };
+        let upload_url_parts = (1..=count).map(part).collect::<Result<_>>()?;
+        Ok(Some(UploadMultipartUrls { upload_id: upload_id.to_node_id(), upload_url_parts }))
     }
 
     pub(super) async fn version(&self, ctx: &Context<'_>) -> Result<Option<Artifact>> {

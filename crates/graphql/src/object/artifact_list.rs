@@ -40,6 +40,8 @@ pub(crate) struct ArtifactCollectionConnection {
 struct ArtifactCollectionEdge {
     /// The collection.
     node: ArtifactCollection,
+    /// Its place in the list.
+    cursor: String,
 }
 
 /// A page of the versions of a collection.
@@ -60,6 +62,8 @@ struct VersionedArtifactEdge {
     version: String,
     /// The version.
     node: Artifact,
+    /// Its place in the list.
+    cursor: String,
 }
 
 /// Which part of a list, in which order.
@@ -108,7 +112,10 @@ impl ArtifactCollectionConnection {
             0
         };
         let end_cursor = page.items.last().map(|(_, cursor)| cursor.clone());
-        let edge = |(row, _): (artifact::Collection, String)| ArtifactCollectionEdge { node: row.into() };
+        let edge = |(row, cursor): (artifact::Collection, String)| ArtifactCollectionEdge {
+            node: row.into(),
+            cursor,
+        };
         Ok(Self {
             total_count,
             edges: page.items.into_iter().map(edge).collect(),
@@ -141,9 +148,10 @@ impl VersionedArtifactConnection {
         let end_cursor = page.items.last().map(|(_, cursor)| cursor.clone());
         let loads = page.items.iter().map(|(place, _)| load_version(ctx, place.artifact_id));
         let versions = futures_util::future::try_join_all(loads).await?;
-        let edges = page.items.iter().zip(versions).map(|((place, _), version)| VersionedArtifactEdge {
+        let edges = page.items.iter().zip(versions).map(|((place, cursor), version)| VersionedArtifactEdge {
             version: format!("v{}", place.version_index),
             node: Artifact(version),
+            cursor: cursor.clone(),
         });
         Ok(Self {
             total_count,
@@ -170,8 +178,10 @@ impl ArtifactCollectionMembershipConnection {
         let page = artifact::list_places(db, caller, &within, &filter, &order, slice.after, limit).await;
         let page = page.or_graphql()?;
         let end_cursor = page.items.last().map(|(_, cursor)| cursor.clone());
-        let edge =
-            |(place, _)| ArtifactCollectionMembershipEdge { node: ArtifactCollectionMembership(place) };
+        let edge = |(place, cursor)| ArtifactCollectionMembershipEdge {
+            node: ArtifactCollectionMembership(place),
+            cursor,
+        };
         Ok(Self {
             edges: page.items.into_iter().map(edge).collect(),
             page_info: PageInfo { end_cursor, has_next_page: page.has_next },

@@ -31,6 +31,8 @@ pub(crate) struct ArtifactCollectionMembershipConnection {
 pub(crate) struct ArtifactCollectionMembershipEdge {
     /// The place.
     pub(crate) node: ArtifactCollectionMembership,
+    /// Its place in the list.
+    pub(crate) cursor: String,
 }
 
 impl ArtifactCollectionMembershipConnection {
@@ -42,7 +44,11 @@ impl ArtifactCollectionMembershipConnection {
             artifact::list_memberships_of(&request.db, version.id).await.or_graphql()?
         {
             if request.loader.load_one(collection.project_id).await.or_graphql()?.is_some() {
-                edges.push(ArtifactCollectionMembershipEdge { node: ArtifactCollectionMembership(place) });
+                let cursor = place.id.to_node_id();
+                edges.push(ArtifactCollectionMembershipEdge {
+                    node: ArtifactCollectionMembership(place),
+                    cursor,
+                });
             }
         }
         Ok(Self { edges, page_info: PageInfo { end_cursor: None, has_next_page: false } })

@@ -29,6 +29,8 @@ pub(crate) struct ArtifactTypeConnection {
 struct ArtifactTypeEdge {
     /// The type.
     node: ArtifactType,
+    /// Its place in the list.
+    cursor: String,
 }
 
 impl ArtifactTypeConnection {
@@ -44,8 +46,12 @@ impl ArtifactTypeConnection {
         let after = connection::decode(&list, after)?;
         let rows = artifact::list_types(&ctx.request()?.db, project.id, after, limit + 1).await;
         let (rows, has_next_page) = connection::cut(rows.or_graphql()?, limit);
-        let end_cursor = rows.last().map(|row| connection::encode(&list, &row.name)).transpose()?;
-        let edges = rows.into_iter().map(|row| ArtifactTypeEdge { node: ArtifactType(row) }).collect();
+        let edge = |row: artifact::ArtifactType| {
+            let cursor = connection::encode(&list, &row.name)?;
+            Ok(ArtifactTypeEdge { node: ArtifactType(row), cursor })
+        };
+        let edges: Vec<ArtifactTypeEdge> = rows.into_iter().map(edge).collect::<Result<_>>()?;
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(Self { edges, page_info: PageInfo { end_cursor, has_next_page } })
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum File {
     /// Of a run.
     Run(Box<RunFile>),
     /// Of a version of an artifact.
-    Artifact(ArtifactFile),
+    Artifact(Box<ArtifactFile>),
 }
 
 /// A file of a run; or only its name, when it was asked for by name and nothing was uploaded yet.
@@ -114,8 +114,10 @@ impl FileConnection {
         has_next_page: bool,
         total_count: Option<i32>,
     ) -> Self {
-        let edges: Vec<_> =
-            files.into_iter().map(|(cursor, file)| FileEdge { node: File::Artifact(file), cursor }).collect();
+        let edges: Vec<_> = files
+            .into_iter()
+            .map(|(cursor, file)| FileEdge { node: File::Artifact(Box::new(file)), cursor })
+            .collect();
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         let page_info = PageInfo { end_cursor, has_next_page };
         Self { edges, page_info, total_count, upload_headers: Some(Vec::new()) }

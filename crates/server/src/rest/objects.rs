@@ -5,10 +5,10 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use counterweight_domain::artifact;
+use counterweight_domain::artifact::{self, PartTarget};
 use counterweight_domain::file::{self, FileName, Grant};
 use counterweight_domain::history;
-use counterweight_domain::id::BlobId;
+use counterweight_domain::id::{BlobId, UploadId};
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
     BlobStore, BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit,
@@ -49,7 +49,10 @@ pub async fn get(
         Grant::History { segment_id } => history::get_export(&state.db, segment_id).await?.into(),
         Grant::ArtifactFile { entry_id } => artifact::entry_content(&state.db, entry_id).await?.try_into()?,
         Grant::Manifest { manifest_id } => artifact::manifest_content(&state.db, manifest_id).await?.into(),
-        Grant::Upload { .. } | Grant::UploadArtifactFile { .. } | Grant::UploadManifest { .. } => {
+        Grant::Upload { .. }
+        | Grant::UploadArtifactFile { .. }
+        | Grant::UploadPart { .. }
+        | Grant::UploadManifest { .. } => {
             return Err(wrong_use());
         }
     };
@@ -64,6 +67,9 @@ pub async fn put(
 ) -> Result<Response, Problem> {
     let grant = open(&state, &token)?;
     let (parts, body) = request.into_parts();
+    if let Grant::UploadPart { upload_id, number } = grant {
+        return put_part(&state, upload_id, number, &parts.headers, body).await;
+    }
     let (expected_bytes, mut digests) = (announced(&parts.headers)?, announced_md5(&parts.headers)?);
     let upload = begin(&state, &grant).await?;
     digests.extend(upload.md5.map(ContentDigest::from));
@@ -76,6 +82,25 @@ pub async fn put(
     }
     finished?;
     let etag = HeaderValue::try_from(format!("\"{}\"", stored.md5)).map_err(Error::internal)?;
+    Ok((StatusCode::OK, [(ETAG, etag)]).into_response())
+}
+
+/// Takes in one part of a file, whose length must be known.
+async fn put_part(
+    state: &AppState,
+    upload_id: UploadId,
+    number: u32,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (size_bytes, mut digests) = (announced(headers)?, announced_md5(headers)?);
+    let size_bytes = size_bytes.ok_or_else(|| {
+        Problem::new(StatusCode::LENGTH_REQUIRED, "LENGTH_REQUIRED", "a part comes with its Content-Length")
+    })?;
+    let PartTarget { key, upload, part, md5 } = artifact::begin_part(&state.db, upload_id, number).await?;
+    digests.push(md5.into());
+    let stored = state.blobs.put_part(&key, &upload, part, chunks(body), size_bytes, &digests).await;
+    let etag = HeaderValue::try_from(stored.map_err(refused)?.etag).map_err(Error::internal)?;
     Ok((StatusCode::OK, [(ETAG, etag)]).into_response())
 }
 
@@ -106,7 +131,8 @@ async fn begin(state: &AppState, grant: &Grant) -> Result<Upload, Problem> {
         Grant::Download { .. }
         | Grant::History { .. }
         | Grant::ArtifactFile { .. }
-        | Grant::Manifest { .. } => Err(wrong_use()),
+        | Grant::Manifest { .. }
+        | Grant::UploadPart { .. } => Err(wrong_use()),
     }
 }
 
@@ -178,6 +204,11 @@ pub(super) fn refused(error: StorageError) -> Problem {
             let message = "the server's storage is full; the upload is tried again later";
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL", message)
         }
+        StorageError::InvalidParts => {
+            let message = "the store does not take a part of this size at this place";
+            Problem::new(StatusCode::BAD_REQUEST, "PARTS_INVALID", message)
+        }
+        StorageError::NoSuchUpload => Error::not_found("upload", "in parts").into(),
         other => Error::unavailable(other).into(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! No transaction is open while the object store is asked for something.
 
+mod abandon;
 mod mark;
 mod sweep;
 #[cfg(test)]
@@ -83,6 +84,8 @@ impl Pass<'_> {
         let marked = self.db.now();
         self.sweep().await?;
         let swept = self.db.now();
+        self.abandon().await?;
+        let abandoned = self.db.now();
         self.reclaim().await?;
         let reclaimed = self.db.now();
         if !self.dry_run {
@@ -90,7 +93,8 @@ impl Pass<'_> {
                 ("expire", begin, expired),
                 ("mark", expired, marked),
                 ("sweep", marked, swept),
-                ("reclaim", swept, reclaimed),
+                ("abandon", swept, abandoned),
+                ("reclaim", abandoned, reclaimed),
             ] {
                 let span = Duration::from_micros(to.0.saturating_sub(from.0).max(0).unsigned_abs());
                 histogram!("counterweight_gc_phase_seconds", "phase" => phase).record(span);
