@@ -190,6 +190,18 @@ struct UnlinkArtifactInput {
     client_mutation_id: Option<String>,
 }
 
+/// A link taken away.
+#[derive(SimpleObject)]
+struct UnlinkArtifactPayload {
+    /// The version.
+    #[graphql(name = "artifactID")]
+    artifact_id: ID,
+    /// Always true; what fails is an error.
+    success: bool,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
 fn changes(aliases: Vec<ArtifactCollectionAliasInput>) -> Vec<AliasChange> {
     let change = |alias: ArtifactCollectionAliasInput| AliasChange {
         entity_name: alias.entity_name,
@@ -356,13 +368,17 @@ impl ArtifactEditMutation {
         &self,
         ctx: &Context<'_>,
         input: UnlinkArtifactInput,
-    ) -> Result<Option<SuccessPayload>> {
+    ) -> Result<Option<UnlinkArtifactPayload>> {
         let request = ctx.request()?;
         let id = artifact_id(&input.artifact_id)?;
         let portfolio = collection_id(&input.artifact_portfolio_id)?;
         let tx = request.db.begin_write().await.or_graphql()?;
         artifact::unlink(&tx, &request.caller, id, portfolio).await.or_graphql()?;
         tx.commit().await.or_graphql()?;
-        Ok(Some(SuccessPayload::done(input.client_mutation_id)))
+        Ok(Some(UnlinkArtifactPayload {
+            artifact_id: input.artifact_id,
+            success: true,
+            client_mutation_id: input.client_mutation_id,
+        }))
     }
 }

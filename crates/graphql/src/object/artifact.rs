@@ -74,17 +74,19 @@ pub(crate) struct Tag {
     id: ID,
     /// The word.
     name: String,
+    /// A group of tags. There are none.
+    tag_category_name: Option<String>,
 }
 
 impl From<artifact::ArtifactTag> for Tag {
     fn from(tag: artifact::ArtifactTag) -> Self {
-        Self { id: tag.id.to_node_id().into(), name: tag.name }
+        Self { id: tag.id.to_node_id().into(), name: tag.name, tag_category_name: None }
     }
 }
 
 impl From<artifact::CollectionTag> for Tag {
     fn from(tag: artifact::CollectionTag) -> Self {
-        Self { id: tag.id.to_node_id().into(), name: tag.name }
+        Self { id: tag.id.to_node_id().into(), name: tag.name, tag_category_name: None }
     }
 }
 

@@ -3,9 +3,10 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain as domain;
-use counterweight_domain::artifact::{self, Collection, Place};
+use counterweight_domain::artifact::{self, Collection, CollectionKind, Place};
 
-use super::artifact_collection::ArtifactCollection;
+use super::artifact::Artifact;
+use super::artifact_collection::{ArtifactCollection, ArtifactSequence};
 use super::artifact_list::{ArtifactCollectionConnection, Slice, of_place};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
@@ -65,6 +66,13 @@ impl ArtifactType {
     }
 }
 
+impl ArtifactType {
+    async fn find(&self, ctx: &Context<'_>, name: &str) -> Result<Option<Collection>> {
+        let found = artifact::find_collection(&ctx.request()?.db, self.0.project_id, name).await;
+        Ok(found.or_graphql()?.filter(|found| found.artifact_type_id == self.0.id))
+    }
+}
+
 #[Object]
 impl ArtifactType {
     /// Global id.
@@ -93,9 +101,23 @@ impl ArtifactType {
         ctx: &Context<'_>,
         name: String,
     ) -> Result<Option<ArtifactCollection>> {
-        let found = artifact::find_collection(&ctx.request()?.db, self.0.project_id, &name).await;
-        let here = |found: &Collection| found.artifact_type_id == self.0.id;
-        Ok(found.or_graphql()?.filter(here).map(ArtifactCollection::from))
+        Ok(self.find(ctx, &name).await?.map(ArtifactCollection::from))
+    }
+
+    /// The same where it is a sequence; none for a portfolio.
+    async fn artifact_sequence(&self, ctx: &Context<'_>, name: String) -> Result<Option<ArtifactSequence>> {
+        let found = self.find(ctx, &name).await?;
+        Ok(found.filter(|found| found.kind == CollectionKind::Sequence).map(ArtifactSequence::new))
+    }
+
+    /// A version of this type by name: `collection:version`.
+    async fn artifact(&self, ctx: &Context<'_>, name: String) -> Result<Option<Artifact>> {
+        let (collection, version) = artifact::split_name(&name);
+        let Some(collection) = self.find(ctx, collection).await? else { return Ok(None) };
+        let request = ctx.request()?;
+        let place = artifact::find_membership(&request.db, collection.id, version).await.or_graphql()?;
+        let Some(place) = place else { return Ok(None) };
+        Ok(request.loader.load_one(place.artifact_id).await.or_graphql()?.map(Artifact))
     }
 
     /// Collections of this type.
