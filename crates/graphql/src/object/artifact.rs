@@ -75,18 +75,19 @@ pub(crate) struct Tag {
     /// The word.
     name: String,
     /// A group of tags. There are none.
-    tag_category_name: Option<String>,
+    #[graphql(name = "tagCategoryName")]
+    category: Option<String>,
 }
 
 impl From<artifact::ArtifactTag> for Tag {
     fn from(tag: artifact::ArtifactTag) -> Self {
-        Self { id: tag.id.to_node_id().into(), name: tag.name, tag_category_name: None }
+        Self { id: tag.id.to_node_id().into(), name: tag.name, category: None }
     }
 }
 
 impl From<artifact::CollectionTag> for Tag {
     fn from(tag: artifact::CollectionTag) -> Self {
-        Self { id: tag.id.to_node_id().into(), name: tag.name, tag_category_name: None }
+        Self { id: tag.id.to_node_id().into(), name: tag.name, category: None }
     }
 }
 
