@@ -84,7 +84,7 @@ impl Pass<'_> {
         let marked = self.db.now();
         self.sweep().await?;
         let swept = self.db.now();
-        self.abandon().await?;
+        self.abandon().await;
         let abandoned = self.db.now();
         self.reclaim().await?;
         let reclaimed = self.db.now();
