@@ -60,9 +60,9 @@ schema_unchanged() {
 }
 
 sdk() {
-  local client=$1 database=$2
-  shift 2
-  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" "$@"
+  local client=$1 database=$2 store=$3
+  shift 3
+  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" --store "$store" "$@"
 }
 
 COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$clusters/postgres")
@@ -81,14 +81,15 @@ step "schema.graphql unchanged" schema_unchanged
 step "GraphQL over HTTP" npm --prefix tests/http test
 if $all; then
   for client in 0.31 0.21; do
-    for database in sqlite postgres; do
-      step "wandb $client on $database" sdk "$client" "$database" --kills 100
+    for place in "sqlite folder" "postgres folder" "postgres s3"; do
+      read -r database store <<<"$place"
+      step "wandb $client on $database and $store" sdk "$client" "$database" "$store" --kills 100
     done
   done
 else
-  step "wandb 0.31 on sqlite" sdk 0.31 sqlite
-  step "wandb 0.31 on postgres" sdk 0.31 postgres
-  step "wandb 0.21 on sqlite, in short" sdk 0.21 sqlite -m smoke
+  step "wandb 0.31 on sqlite and a folder" sdk 0.31 sqlite folder
+  step "wandb 0.31 on postgres and s3" sdk 0.31 postgres s3
+  step "wandb 0.21 on sqlite and a folder, in short" sdk 0.21 sqlite folder -m smoke
 fi
 if command -v cargo-deny >/dev/null; then
   step "licences, advisories, sources" cargo deny --locked check

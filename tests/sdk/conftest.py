@@ -14,11 +14,23 @@ def pytest_addoption(parser):
     parser.addoption(
         "--database", choices=["sqlite", "postgres"], default="sqlite", help="where the server keeps its rows"
     )
+    parser.addoption(
+        "--store", choices=["folder", "s3"], default="folder", help="where the server keeps its objects"
+    )
     parser.addoption("--kills", type=int, default=20, help="how often test_kill.py kills the server")
 
 
 def pytest_report_header(config):
-    return f"wandb {wandb.__version__} on {config.getoption('database')}"
+    return f"wandb {wandb.__version__} on {config.getoption('database')} and {config.getoption('store')}"
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is about the folder of objects has nothing to ask of another store."""
+    if config.getoption("store") == "folder":
+        return
+    others = [item for item in items if item.get_closest_marker("folder")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -33,6 +45,11 @@ def database(request):
     return request.config.getoption("database")
 
 
+@pytest.fixture(scope="session")
+def store(request):
+    return request.config.getoption("store")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment():
     """None of the settings of whoever runs the tests reaches the client."""
@@ -41,14 +58,14 @@ def clean_environment():
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory, database):
-    server = Server(tmp_path_factory.mktemp("server"), database, settings={})
+def shared_server(tmp_path_factory, database, store):
+    server = Server(tmp_path_factory.mktemp("server"), database, store, settings={})
     yield server
     server.discard()
 
 
 @pytest.fixture
-def own_server(tmp_path_factory, database, use_client):
+def own_server(tmp_path_factory, database, store, use_client):
     """Starts a server with settings of the test, and points the client at it."""
     servers = []
 
@@ -56,7 +73,7 @@ def own_server(tmp_path_factory, database, use_client):
         names = {
             f"COUNTERWEIGHT_{name.upper().replace('.', '__')}": value for name, value in settings.items()
         }
-        servers.append(Server(tmp_path_factory.mktemp("server"), database, names, **limits))
+        servers.append(Server(tmp_path_factory.mktemp("server"), database, store, names, **limits))
         use_client(servers[-1])
         return servers[-1]
 

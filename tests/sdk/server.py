@@ -1,4 +1,4 @@
-"""A real server for a test: the program itself, on a database and a folder of its own."""
+"""A real server for a test: the program itself, on a database and a store of its own."""
 
 import base64
 import contextlib
@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+import xml.etree.ElementTree as ElementTree
 
 import httpx
 import psycopg
@@ -124,23 +125,72 @@ class Postgres:
         self.administer(f'DROP DATABASE "{self.name}" WITH (FORCE)')
 
 
-class Server:
-    """`counterweight serve`, its database, its folder, and the questions a test asks of them."""
+class Folder:
+    """The objects in the server's own folder."""
 
-    def __init__(self, folder, database, settings, largest_file=None):
+    environment = {}
+
+    def __init__(self, data):
+        self.data = data
+
+    def bytes(self):
+        return sum(
+            file.stat().st_size
+            for file in self.data.rglob("*")
+            if file.is_file() and file.parent != self.data
+        )
+
+
+class S3:
+    """A fresh bucket in the server of `COUNTERWEIGHT_TEST_S3_URL`."""
+
+    def __init__(self, bucket):
+        self.url = f"{os.environ['COUNTERWEIGHT_TEST_S3_URL']}/{bucket}"
+        httpx.put(self.url).raise_for_status()
+        self.environment = {
+            "COUNTERWEIGHT_OBJECT_STORE": f"s3://{bucket}",
+            "AWS_ENDPOINT": os.environ["COUNTERWEIGHT_TEST_S3_URL"],
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            # So that clients are sent there too.
+            "COUNTERWEIGHT_URLS__PRESIGN": "auto",
+        }
+
+    def bytes(self):
+        total, page = 0, {}
+        while page is not None:
+            answer = httpx.get(self.url, params={"list-type": "2", **page}).raise_for_status()
+            answer = ElementTree.fromstring(answer.text)
+            total += sum(int(size.text) for size in answer.iterfind("{*}Contents/{*}Size"))
+            after = answer.find("{*}NextContinuationToken")
+            page = None if after is None else {"continuation-token": after.text}
+        return total
+
+
+class Server:
+    """`counterweight serve`, its database, its store, and the questions a test asks of them."""
+
+    def __init__(self, folder, database, store, settings, largest_file=None):
         self.data = folder / "data"
         self.data.mkdir(parents=True)
         self.log = folder / "server.log"
         self.database = (
             Sqlite(self.data) if database == "sqlite" else Postgres(f"sdk_{random.getrandbits(64):x}")
         )
+        self.store = Folder(self.data) if store == "folder" else S3(f"sdk-{random.getrandbits(64):x}")
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
         self.key = KEY
         self.largest_file = largest_file
-        self.http = httpx.Client(base_url=self.url, auth=("api", KEY), timeout=60)
+        self.http = httpx.Client(base_url=self.url, auth=("api", KEY), timeout=60, follow_redirects=True)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERWEIGHT_")}
-        self.environment = {**clean, **settings, "COUNTERWEIGHT_ADMIN_API_KEY": KEY}
+        self.environment = {
+            **clean,
+            **self.store.environment,
+            **settings,
+            "COUNTERWEIGHT_ADMIN_API_KEY": KEY,
+        }
         if self.database.url:
             self.environment["COUNTERWEIGHT_DATABASE_URL"] = self.database.url
         self.start()
@@ -245,12 +295,8 @@ class Server:
         return self.rows(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0]
 
     def stored_bytes(self):
-        """The size of the objects in the data folder, without the database."""
-        return sum(
-            file.stat().st_size
-            for file in self.data.rglob("*")
-            if file.is_file() and file.parent != self.data
-        )
+        """The size of all objects."""
+        return self.store.bytes()
 
 
 def located(path):

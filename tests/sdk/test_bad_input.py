@@ -238,6 +238,7 @@ def test_a_database_that_is_away_is_trouble_that_passes(own_server, project):
     assert steps(server, path) == [0, 1]
 
 
+@pytest.mark.folder
 def test_a_disk_that_is_full_is_trouble_that_passes(own_server, project):
     server = own_server({}, largest_file=8 << 20)
     run_id = log_run(project, [{"x": 1}])

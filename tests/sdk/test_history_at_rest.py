@@ -17,10 +17,10 @@ downloads = since(0, 31, "does not download history")
 
 
 @pytest.fixture(scope="module")
-def server_at_rest(tmp_path_factory, database):
+def server_at_rest(tmp_path_factory, database, store):
     """A server that makes files of a run's history as soon as the run has ended."""
     settings = {"COUNTERWEIGHT_HISTORY__SETTLE_AFTER": "0s"}
-    server = Server(tmp_path_factory.mktemp("server"), database, settings)
+    server = Server(tmp_path_factory.mktemp("server"), database, store, settings)
     yield server
     server.discard()
 

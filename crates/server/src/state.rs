@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
 use crate::auth::SignInCache;
-use crate::config::Config;
+use crate::config::{Config, Presign};
 use crate::graphql_http::GraphQlExecutor;
 use crate::middleware::body::BodyMemory;
 use crate::run_paths::RunPaths;
@@ -30,6 +30,8 @@ pub struct AppState {
     pub signer: Arc<UrlSigner>,
     /// How long such a token is good.
     pub url_lifetime: Duration,
+    /// Whether downloads go to the store itself.
+    pub presign: Presign,
     /// How long what is deleted or archived is kept.
     pub retention: Retention,
     /// The address that clients call, when it is not the one they name.
@@ -63,6 +65,7 @@ impl AppState {
             history,
             signer,
             url_lifetime: config.urls.lifetime,
+            presign: config.urls.presign,
             retention: Retention { trash: config.retention.trash, archive: config.retention.archive },
             external_url: config.server.external_url.clone(),
             sign_ins,

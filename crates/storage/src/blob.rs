@@ -66,7 +66,8 @@ pub struct Listed {
 }
 
 impl BlobStore {
-    /// Opens `file:///folder` (made if missing), `s3://bucket/prefix` (with the usual `AWS_` variables) or `memory://`.
+    /// Opens `file:///folder` (made if missing), `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`
+    /// (with the usual `AWS_`, `GOOGLE_` and `AZURE_` variables) or `memory://`.
     pub fn open(url: &str) -> Result<Self, StorageError> {
         Ok(Self::on(Backend::open(url)?))
     }

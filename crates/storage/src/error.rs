@@ -78,13 +78,13 @@ pub enum Misconfiguration {
     #[error("its address is not a url")]
     Url(#[from] url::ParseError),
     /// A URL of something else.
-    #[error("a `{0}` url is not supported, use `file`, `s3` or `memory`")]
+    #[error("a `{0}` url is not supported, use `file`, `s3`, `gs`, `az` or `memory`")]
     Scheme(String),
     /// `file://` with a host or without a path.
     #[error("a `file` url names an absolute folder, as in `file:///var/lib/counterweight`")]
     NotAFolder,
-    /// `s3://` without a bucket.
-    #[error("an `s3` url names a bucket, as in `s3://bucket/prefix`")]
+    /// `s3://` and the like without a bucket.
+    #[error("the url names a bucket, as in `s3://bucket/prefix`")]
     NoBucket,
     /// The folder can be neither used nor made.
     #[error("cannot use the folder {path}", path = .path.display())]

@@ -1,7 +1,9 @@
 //! Bytes: an object store behind typed keys, and URLs that carry their own permission.
 
+mod azure;
 mod backend;
 mod blob;
+mod bucket;
 mod digest;
 mod error;
 #[cfg(any(test, feature = "fault"))]
@@ -12,8 +14,8 @@ mod key;
 mod memory;
 mod multipart;
 mod part;
+mod presign;
 mod receive;
-mod s3;
 mod signed_url;
 #[cfg(test)]
 mod testing;
@@ -27,5 +29,6 @@ pub use error::{BoxError, Cause, Misconfiguration, StorageError};
 pub use fault::{Fault, Faults};
 pub use key::{KeyError, ObjectKey};
 pub use multipart::{CompletedPart, MOST_PARTS, Part, PartNumber, Unfinished, UploadId, UploadIdError};
+pub use presign::Stat;
 pub use signed_url::{SealError, TokenError, UrlSigner};
 pub use upload::LARGEST_OBJECT;

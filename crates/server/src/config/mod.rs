@@ -143,6 +143,18 @@ pub struct Urls {
     /// How long they are good.
     #[serde(deserialize_with = "period::duration")]
     pub lifetime: Duration,
+    /// Who gives out the bytes.
+    pub presign: Presign,
+}
+
+/// Whether downloads go to the store itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presign {
+    /// Where it can sign URLs.
+    Auto,
+    /// All of them go through this server.
+    Never,
 }
 
 impl Config {

@@ -2,13 +2,12 @@
 //! listing (protocol reference 4.5).
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use counterweight_domain::artifact::{self, ContentPath};
 use counterweight_domain::id::ArtifactId;
 use serde::Deserialize;
 
-use super::download;
+use super::download::{self, Asked};
 use crate::auth::Requester;
 use crate::path::Path;
 use crate::problem::Problem;
@@ -33,11 +32,11 @@ pub async fn get(
     State(state): State<AppState>,
     Path(address): Path<Address>,
     Requester(caller): Requester,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let Address { entity, project, collection, version, digest, name } = address;
     let artifact = version.as_deref().and_then(ArtifactId::from_node_id);
     let path = ContentPath { entity, project, collection, artifact, hex_digest: digest, name };
     let found = artifact::content_by_digest(&state.db, &caller, &path).await?;
-    download::respond(&state.blobs, &found.try_into()?, &headers).await
+    download::respond(&state, &found.try_into()?, &asked).await
 }

@@ -1,20 +1,31 @@
 //! Answering with a file's bytes, whole or in part.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
+    RANGE,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use counterweight_domain::artifact::{EntryFile, StoredManifest};
 use counterweight_domain::blob::Blob;
 use counterweight_domain::file::File;
 use counterweight_domain::history::Export;
 use counterweight_domain::{Error, Timestamp};
-use counterweight_storage::{BlobStore, ObjectKey, StorageError};
+use counterweight_storage::{ObjectKey, StorageError};
 use mime_guess::Mime;
 
+use crate::config::Presign;
 use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Who is sent to the store goes there at once.
+const REDIRECT_LIFETIME: Duration = Duration::from_mins(15);
 
 /// Bytes in the store, and what is said of them.
 pub(super) struct Content {
@@ -61,19 +72,40 @@ impl From<Export> for Content {
     }
 }
 
+/// How a file is asked for.
+#[derive(Debug)]
+pub struct Asked {
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self { method: parts.method.clone(), headers: parts.headers.clone() })
+    }
+}
+
 /// The file, or the one range of it that the request asks for; several ranges at once are answered with the whole.
-pub(super) async fn respond(
-    blobs: &BlobStore,
-    content: &Content,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
+/// Or the way to the store, which answers all of that itself.
+pub(super) async fn respond(state: &AppState, content: &Content, asked: &Asked) -> Result<Response, Problem> {
+    let key = ObjectKey::parse(content.object_key.clone()).map_err(Error::internal)?;
+    if state.presign == Presign::Auto
+        && asked.method == Method::GET
+        && let Some(url) =
+            state.blobs.presign_get(&key, REDIRECT_LIFETIME).await.map_err(Error::unavailable)?
+    {
+        let location = HeaderValue::try_from(url.as_str()).map_err(Error::internal)?;
+        let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
+    }
     let size = u64::try_from(content.size_bytes).map_err(Error::internal)?;
-    let range = match headers.get(RANGE).and_then(|range| range.to_str().ok()) {
+    let range = match asked.headers.get(RANGE).and_then(|range| range.to_str().ok()) {
         Some(range) => wanted(range, size)?,
         None => None,
     };
-    let key = ObjectKey::parse(content.object_key.clone()).map_err(Error::internal)?;
-    let body = blobs.get(&key, range.clone()).await.map_err(|error| match error {
+    let body = state.blobs.get(&key, range.clone()).await.map_err(|error| match error {
         StorageError::NotFound => Error::internal(format!("object {key} of a stored file is missing")),
         other => Error::unavailable(other),
     })?;

@@ -16,7 +16,7 @@ use counterweight_storage::{
 };
 use futures_util::TryStreamExt as _;
 
-use super::download;
+use super::download::{self, Asked};
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -42,7 +42,7 @@ fn wrong_use() -> Problem {
 pub async fn get(
     State(state): State<AppState>,
     Path(token): Path<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let content = match open(&state, &token)? {
         Grant::Download { file_id } => file::get(&state.db, file_id).await?.into(),
@@ -56,7 +56,7 @@ pub async fn get(
             return Err(wrong_use());
         }
     };
-    download::respond(&state.blobs, &content, &headers).await
+    download::respond(&state, &content, &asked).await
 }
 
 /// Takes in a file. It appears, or replaces what had its name, once all bytes are durable.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -5,6 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3, AwsAuthorizer};
 use object_store::client::{HttpClient, HttpConnector as _, HttpRequest, HttpRequestBody, ReqwestConnector};
+use object_store::gcp::GoogleCloudStorage;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::signer::Signer as _;
@@ -14,22 +16,28 @@ use url::Url;
 
 use crate::uploads::{Begun, Uploads};
 
-const STORE: &str = "S3";
-const DEFAULT_REGION: &str = "us-east-1";
+const STORE: &str = "bucket";
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// Uploads into a bucket. [`AmazonS3`] does all but list them.
+/// Uploads into a bucket of S3 or Google, whose own client does all but list them.
 #[derive(Debug)]
-pub(crate) struct S3Uploads {
-    store: AmazonS3,
+pub(crate) struct BucketUploads<T> {
+    store: T,
     lister: Lister,
 }
 
+/// Asks for the uploads over the XML that both have in common.
 #[derive(Clone, Debug)]
-struct Lister {
-    store: AmazonS3,
-    region: String,
+pub(crate) struct Lister {
     http: HttpClient,
+    access: Access,
+}
+
+/// How a bucket is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    S3 { store: AmazonS3, region: String },
+    Google { store: GoogleCloudStorage, bucket: Url },
 }
 
 /// One page of the bucket's answer.
@@ -50,16 +58,15 @@ struct Entry {
     initiated: String,
 }
 
-impl S3Uploads {
-    pub(crate) fn new(store: AmazonS3, region: Option<String>) -> Result<Self> {
+impl<T> BucketUploads<T> {
+    pub(crate) fn new(store: T, access: Access) -> Result<Self> {
         let http = ReqwestConnector::default().connect(&ClientOptions::new().with_allow_http(true))?;
-        let region = region.unwrap_or_else(|| DEFAULT_REGION.to_owned());
-        Ok(Self { lister: Lister { store: store.clone(), region, http }, store })
+        Ok(Self { store, lister: Lister { http, access } })
     }
 }
 
 #[async_trait]
-impl MultipartStore for S3Uploads {
+impl<T: MultipartStore> MultipartStore for BucketUploads<T> {
     async fn create_multipart(&self, path: &Path) -> Result<MultipartId> {
         self.store.create_multipart(path).await
     }
@@ -68,10 +75,10 @@ impl MultipartStore for S3Uploads {
         &self,
         path: &Path,
         id: &MultipartId,
-        index: usize,
+        part_idx: usize,
         data: PutPayload,
     ) -> Result<PartId> {
-        self.store.put_part(path, id, index, data).await
+        self.store.put_part(path, id, part_idx, data).await
     }
 
     async fn complete_multipart(
@@ -88,7 +95,7 @@ impl MultipartStore for S3Uploads {
     }
 }
 
-impl Uploads for S3Uploads {
+impl<T: MultipartStore + fmt::Debug> Uploads for BucketUploads<T> {
     fn unfinished(&self, prefix: &Path) -> BoxStream<'static, Result<Begun>> {
         let (lister, prefix) = (self.lister.clone(), prefix.clone());
         let pages = stream::try_unfold(Some(Page::default()), move |after| {
@@ -106,7 +113,7 @@ impl Uploads for S3Uploads {
 
 impl Lister {
     async fn page(&self, prefix: &Path, after: &Page) -> Result<Page> {
-        let mut url = self.bucket().await?;
+        let mut url = self.access.bucket().await?;
         let folder = if prefix.is_root() { String::new() } else { format!("{prefix}/") };
         url.query_pairs_mut()
             .append_pair("uploads", "")
@@ -115,8 +122,7 @@ impl Lister {
             .append_pair("upload-id-marker", &after.next_upload_id_marker);
         let mut request = HttpRequest::new(HttpRequestBody::empty());
         *request.uri_mut() = url.as_str().parse().map_err(failure)?;
-        let credential = self.store.credentials().get_credential().await?;
-        AwsAuthorizer::new(&credential, "s3", &self.region).authorize(&mut request, None);
+        self.access.authorize(&mut request).await?;
         let response = self.http.execute(request).await.map_err(failure)?;
         let status = response.status();
         let body: Vec<_> = response.into_body().bytes_stream().try_collect().await.map_err(failure)?;
@@ -133,14 +139,36 @@ impl Lister {
             })
         }
     }
+}
 
-    /// The address of the bucket: an object's, without the object.
+impl Access {
     async fn bucket(&self) -> Result<Url> {
-        let mut url =
-            self.store.signed_url("GET".parse().map_err(failure)?, &Path::from("object"), MOMENT).await?;
-        url.set_query(None);
-        url.path_segments_mut().map_err(|()| failure("the endpoint is not a url"))?.pop();
-        Ok(url)
+        match self {
+            // The address of an object, without the object.
+            Self::S3 { store, .. } => {
+                let object = Path::from("object");
+                let mut url = store.signed_url("GET".parse().map_err(failure)?, &object, MOMENT).await?;
+                url.set_query(None);
+                url.path_segments_mut().map_err(|()| failure("the endpoint is not a url"))?.pop();
+                Ok(url)
+            }
+            Self::Google { bucket, .. } => Ok(bucket.clone()),
+        }
+    }
+
+    async fn authorize(&self, request: &mut HttpRequest) -> Result<()> {
+        match self {
+            Self::S3 { store, region } => {
+                let credential = store.credentials().get_credential().await?;
+                AwsAuthorizer::new(&credential, "s3", region).authorize(request, None);
+            }
+            Self::Google { store, .. } => {
+                let credential = store.credentials().get_credential().await?;
+                let bearer = format!("Bearer {}", credential.bearer).parse().map_err(failure)?;
+                request.headers_mut().insert("authorization", bearer);
+            }
+        }
+        Ok(())
     }
 }
 
