@@ -351,3 +351,30 @@ backend_test!(writers_that_share_an_id_make_one_version, |app| {
     let manifest = app.ada.fetch(Method::GET, url, "").await.json();
     assert_eq!(manifest["contents"].as_object().unwrap().len(), 2);
 });
+
+backend_test!(what_a_protected_alias_names_is_deleted_by_administrators_alone, |app| {
+    let owner = app.administrator("root").await;
+    let team = json!({"teamName": "crew", "teamAdminUserName": "root"});
+    owner.mutate("createTeam", team, "entity { name }").await;
+    let join = json!({"teamName": "crew", "username": "ada", "role": "member"});
+    owner.mutate("addTeamMember", join, "__typename").await;
+    let query = "mutation { upsertModel(input: {entityName: \"crew\", name: \"demo\"}) { project { id } } }";
+    app.ada.graphql(query, ()).await;
+    let of_team = || json!({"entityName": "crew"});
+    let version = TestArtifact::begin_with(&app.ada, "demo", "data", &[("x", "x")], of_team()).await;
+    version.send_files().await;
+    version.send_manifest(&version.manifest(), "FULL").await;
+    version.commit().await;
+    let protect = json!({"entityName": "crew", "projectName": "demo", "aliases": ["latest"]});
+    owner.mutate("setProtectedAliases", protect, "success").await;
+    let query =
+        "{ project(entityName: \"crew\", name: \"demo\") { artifactCollection(name: \"data\") { id } } }";
+    let found = app.ada.graphql(query, ()).await;
+    let whole = json!({"artifactSequenceID": found["project"]["artifactCollection"]["id"]});
+    let one = json!({"artifactID": version.id, "deleteAliases": true});
+    for (mutation, input) in [("deleteArtifact", &one), ("deleteArtifactSequence", &whole)] {
+        assert_eq!(app.ada.refused(mutation, input.clone()).await.code, "ALIAS_PROTECTED", "{mutation}");
+    }
+    owner.mutate("deleteArtifactSequence", whole, "__typename").await;
+    app.run_jobs().await;
+});

@@ -204,9 +204,9 @@ pub async fn delete_collection(
     id: CollectionId,
     kind: CollectionKind,
 ) -> Result<Collection> {
-    let (found, project) = of_kind(tx, caller, id, kind).await?;
+    let (found, _) = of_kind(tx, caller, id, kind).await?;
     let held = hold(tx, found.id).await?;
-    super::delete::empty_collection(tx, &held, &project).await?;
+    super::delete::empty_collection(tx, caller, &held).await?;
     let mut row = held.into_active_model();
     row.state = Set(CollectionState::Deleted);
     row.updated_at = Set(tx.now());

@@ -21,7 +21,6 @@ use crate::entity::{
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, CollectionId, ProjectId, RunId};
 use crate::job::{self, JobKind};
-use crate::project::Project;
 
 /// Rows that one transaction removes.
 const BATCH: u64 = 1000;
@@ -113,8 +112,8 @@ pub(crate) async fn delete_of_run(tx: &WriteTx, caller: &Caller, run: RunId) -> 
 }
 
 /// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are
-/// in no other collection either.
-pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection, _project: &Project) -> Result<()> {
+/// in no other collection either. What a protected alias names anywhere stays, unless an administrator asks.
+pub(super) async fn empty_collection(tx: &WriteTx, caller: &Caller, held: &Collection) -> Result<()> {
     if held.kind == CollectionKind::Sequence {
         // Plan: ix_artifact_digest.
         let versions = queries::of_collection(held.id)
@@ -123,9 +122,13 @@ pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection, _project: 
             .all(tx.connection())
             .await?;
         for version in versions {
+            let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(version.id));
+            check_protected_everywhere(tx, caller, &aliases.all(tx.connection()).await?).await?;
             bury(tx, &version).await?;
         }
     }
+    let aliases = alias::Entity::find().filter(alias::Column::CollectionId.eq(held.id));
+    check_protected_everywhere(tx, caller, &aliases.all(tx.connection()).await?).await?;
     alias::Entity::delete_many()
         .filter(alias::Column::CollectionId.eq(held.id))
         .exec(tx.connection())
