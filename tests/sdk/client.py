@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 import requests
@@ -40,6 +41,21 @@ def environment(server, folder, key=None):
         "WANDB_ERROR_REPORTING": "false",
         "WANDB_DISABLE_GIT": "true",
     }
+
+
+def tear_down():
+    """Ends what the client left running.
+
+    Its service process is told to end just before the connection to it is closed. Where it still answers an earlier
+    request, it finds the connection closed, never reads the message, and would run until this process is gone.
+    """
+    left = ["pkill", "-P", str(os.getpid()), "-x", "wandb-core"]
+    impatience = threading.Timer(20, subprocess.run, [left])
+    impatience.start()
+    try:
+        wandb.teardown()
+    finally:
+        impatience.cancel()
 
 
 class Script:

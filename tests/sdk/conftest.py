@@ -6,7 +6,7 @@ import uuid
 import pytest
 import wandb
 
-from client import environment
+from client import environment, tear_down
 from server import Server
 
 
@@ -78,7 +78,7 @@ def own_server(tmp_path_factory, database, store, use_client):
         return servers[-1]
 
     yield start
-    wandb.teardown()  # while there is a server to tell
+    tear_down()  # while there is a server to tell
     for server in servers:
         server.discard()
 
@@ -89,12 +89,12 @@ def use_client(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def use(server, key=None):
-        wandb.teardown()
+        tear_down()
         for name, value in environment(server, tmp_path, key).items():
             monkeypatch.setenv(name, value)
 
     yield use
-    wandb.teardown()
+    tear_down()
 
 
 @pytest.fixture
