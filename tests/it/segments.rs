@@ -175,6 +175,33 @@ backend_test!(a_long_history_is_merged_while_it_is_written, |app| {
     assert_eq!(app.number("SELECT COUNT(*) FROM history_segment").await, 1);
 });
 
+backend_test!(a_history_longer_than_a_merge_is_handed_out_whole, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let short: Vec<String> = (0..280_000).map(|step| format!("{{\"_step\":{step}}}")).collect();
+    for (number, lines) in (0..).zip(short.chunks(20_000)) {
+        run.log(HISTORY, number * 20_000, lines).await;
+    }
+    let spec = sampled(&[r#"{"keys":["_step"],"samples":9}"#]);
+    for phase in ["live", "merged", "settled"] {
+        match phase {
+            "merged" => app.run_jobs().await,
+            "settled" => settle(app, &run).await,
+            _ => {}
+        }
+        let shown = run.field(&spec).await;
+        let steps: Vec<u64> =
+            shown[0].as_array().unwrap().iter().map(|row| row["_step"].as_u64().unwrap()).collect();
+        assert_eq!((steps.len(), steps[0], steps[8]), (9, 0, 279_999), "{phase}");
+        assert!(steps.windows(2).all(|pair| (20_000..50_000).contains(&(pair[1] - pair[0]))), "{steps:?}");
+    }
+    assert_eq!(parquet(&run).await.0.len(), 2);
+    assert_eq!(
+        texts(&run.field("history(minStep: 262140, maxStep: 262150, samples: 10)").await),
+        short[262_140..262_150]
+    );
+    assert_eq!(app.number("SELECT CAST(SUM(line_count) AS BIGINT) FROM history_segment").await, 280_000);
+});
+
 fn chart(rows: &Value) -> Vec<(u32, f64)> {
     let step = |row: &Value| u32::try_from(row["_step"].as_u64().unwrap()).unwrap();
     let point = |row: &Value| (step(row), row["loss"].as_f64().unwrap());

@@ -104,6 +104,11 @@ impl Schema {
             })
     }
 
+    /// Whether a file of these rows has the columns that one of all those rows has.
+    pub fn has_columns_of(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+
     /// The keys that were seen, those of objects joined by dots.
     pub fn keys(&self) -> Vec<String> {
         let mut keys = Vec::new();

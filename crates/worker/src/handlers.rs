@@ -63,7 +63,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
         }
         JobKind::ChangeRuns { task_id } => change_runs(db, &task_id, stop).await,
         JobKind::MergeHistory { run_id } => {
-            while history::merge(db, worker.blobs(), run_id).await? != Merge::Nothing {
+            while Box::pin(history::merge(db, worker.blobs(), run_id)).await? != Merge::Nothing {
                 if stop.is_cancelled() {
                     return Err(JobError::Stopped);
                 }
@@ -71,7 +71,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
             Ok(())
         }
         JobKind::SettleHistory { run_id } => loop {
-            match history::settle(db, worker.blobs(), run_id, settings.settle_after).await? {
+            match Box::pin(history::settle(db, worker.blobs(), run_id, settings.settle_after)).await? {
                 Merge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
                 Merge::Nothing => return Ok(()),
                 Merge::Merged(_) if stop.is_cancelled() => return Err(JobError::Stopped),

@@ -7,10 +7,11 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder a
 use serde_json::Value;
 
 use super::columns::number;
-use super::{Layout, Reader, SampleSpec};
+use super::rows::{cut_each, cut_some};
+use super::{Cursor, Layout, Reader, SampleSpec};
 use crate::db::Source as _;
 use crate::entity::history_rollup::{Column, Entity, Model};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::Stream;
 use crate::history::sample::{Decimator, RowBudget};
 use crate::history::step::KEY as STEP;
@@ -42,7 +43,11 @@ impl Reader {
         }
         let blocks = layout.segments.iter().flat_map(|segment| segment.blocks.iter());
         let meeting = blocks.filter(|block| spec.range.may_meet(block.steps));
-        let lines: i64 = meeting.map(|block| block.line_count).sum();
+        let merged: i64 = meeting.map(|block| block.line_count).sum();
+        let meeting =
+            layout.chunks.iter().filter(|chunk| spec.range.may_meet(chunk.min_step.zip(chunk.max_step)));
+        let live: i64 = meeting.map(|chunk| chunk.line_count).sum();
+        let lines = merged + live;
         let wanted = spec.samples.max(1) as u64;
         let enough = |level: &u8| lines.unsigned_abs() / bucket_lines(*level) >= wanted;
         let Some(coarsest) = (0..LEVELS).rev().find(enough) else { return Ok(None) };
@@ -50,32 +55,64 @@ impl Reader {
         let Some(shapes) = shapes(&layout, spec)? else { return Ok(None) };
         for level in (finest..=coarsest).rev() {
             let drawing = self.drawing(run, spec, level, &shapes).await?;
-            match drawing.points() {
+            match drawing.points(live.unsigned_abs() / bucket_lines(level)) {
                 Points::TooFew => {}
                 Points::Unknown => return Ok(None),
                 Points::Found(points) => {
                     let mut chosen = Decimator::new(spec.samples, budget);
                     points.into_iter().try_for_each(|row| chosen.push(row))?;
-                    let merged = layout.merged_lines();
-                    let mut covered = drawing.last_bucket();
-                    let mut last = None;
-                    self.for_each_cut(run, merged..i64::MAX, spec, |cut| {
-                        let bucket = Some(cut.line.unsigned_abs() / bucket_lines(level));
-                        if bucket > covered {
-                            covered = bucket;
-                            last = None;
-                            return chosen.push(cut.values);
-                        }
-                        last = Some(cut.values);
-                        Ok(())
-                    })
-                    .await?;
-                    last.into_iter().try_for_each(|row| chosen.push(row))?;
+                    let covered = drawing.last_bucket();
+                    self.live_points(run, spec, &layout, level, covered, |row| chosen.push(row)).await?;
                     return Ok(Some(chosen.finish()));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Visits a row of every bucket of live lines that rollups do not cover, and the last row. The other lines of a
+    /// bucket are not read: there may be many, where a writer is faster than merges.
+    async fn live_points(
+        &self,
+        run: RunId,
+        spec: &SampleSpec,
+        layout: &Layout,
+        level: u8,
+        covered: Option<u64>,
+        mut visit: impl FnMut(Vec<Value>) -> Result<()> + Send,
+    ) -> Result<()> {
+        let span = i64::try_from(bucket_lines(level)).map_err(Error::internal)?;
+        let after = |line: i64| (line / span + 1) * span;
+        let end = layout.line_count();
+        let merged = layout.merged_lines();
+        let covered = covered.map(i64::try_from).transpose().map_err(Error::internal)?;
+        let mut next = covered.map_or(merged, |bucket| (bucket + 1) * span);
+        let mut shown = merged - 1;
+        let walk = |lines| Cursor::through(self, spec.walk(run, lines), layout);
+        cut_some(walk(next.max(merged)..end), |cut| {
+            (shown, next) = (cut.line, after(cut.line));
+            visit(cut.values)?;
+            Ok(next)
+        })
+        .await?;
+        // What follows the bucket of the row that was shown last was read, and has none.
+        let rest = shown + 1..next.min(end);
+        for chunk in layout.chunks.iter().rev() {
+            let lines = rest.start.max(chunk.first_line)..rest.end.min(chunk.end());
+            if lines.is_empty() {
+                continue;
+            }
+            let mut last = None;
+            cut_each(walk(lines), |cut| {
+                last = Some(cut.values);
+                Ok(())
+            })
+            .await?;
+            if let Some(values) = last {
+                return visit(values);
+            }
+        }
+        Ok(())
     }
 
     async fn drawing<'a>(
@@ -141,13 +178,15 @@ impl Drawing<'_> {
         self.rollups.get(self.rarest)?.keys().max().copied()
     }
 
-    fn points(&self) -> Points {
+    /// `live` buckets are not in rollups.
+    fn points(&self, live: u64) -> Points {
         let Some(rarest) = self.rollups.get(self.rarest) else { return Points::Unknown };
         let wanted = self.spec.range;
         let meets = |bucket: &&Bucket| wanted.is_everything() || wanted.contains(bucket.first.step);
         let mut buckets: Vec<&Bucket> = rarest.values().filter(meets).collect();
         buckets.sort_unstable_by_key(|bucket| bucket.number);
-        if buckets.len() < self.spec.samples && buckets.iter().any(|bucket| bucket.count > 1) {
+        let enough = buckets.len() as u64 + live >= self.spec.samples as u64;
+        if !enough && buckets.iter().any(|bucket| bucket.count > 1) {
             return Points::TooFew;
         }
         let mut rows = Vec::with_capacity(buckets.len() + 1);

@@ -61,28 +61,44 @@ pub(in crate::history) struct Cursor<'a> {
     steps: Option<VecDeque<Step>>,
     ready: VecDeque<Piece>,
     reloads: usize,
+    /// Whether it was told to leave out lines: then no chunk is read before it is wanted.
+    skips: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(reader: &'a Reader, walk: Walk<'a>) -> Self {
         let position = walk.lines.start;
-        Self { reader, walk, chunks: None, position, steps: None, ready: VecDeque::new(), reloads: 0 }
+        let (ready, reloads, skips) = (VecDeque::new(), 0, false);
+        Self { reader, walk, chunks: None, position, steps: None, ready, reloads, skips }
     }
 
-    /// A walk that takes no statement of its own where everything is as it was.
+    /// A walk that does not ask where lines are, as long as they still are there.
+    pub(super) fn through(reader: &'a Reader, walk: Walk<'a>, layout: &Layout) -> Self {
+        let steps = Some(plan(layout, &walk, walk.lines.start));
+        Self { steps, ..Self::new(reader, walk) }
+    }
+
+    /// One that takes no statement of its own where everything is as it was.
     pub(super) fn knowing(
         reader: &'a Reader,
         walk: Walk<'a>,
         layout: &Layout,
         chunks: &'a HashMap<i64, Model>,
     ) -> Self {
-        let steps = Some(plan(layout, &walk, walk.lines.start));
-        Self { chunks: Some(chunks), steps, ..Self::new(reader, walk) }
+        Self { chunks: Some(chunks), ..Self::through(reader, walk, layout) }
     }
 
     /// What it walks through.
     pub(super) fn walk(&self) -> &Walk<'a> {
         &self.walk
+    }
+
+    /// Leaves out chunks of lines before this one.
+    pub(super) fn skip_to(&mut self, line: i64) {
+        if line > self.position {
+            self.position = line;
+            self.skips = true;
+        }
     }
 
     /// The next piece, in the order of lines; none at the end.
@@ -97,7 +113,16 @@ impl<'a> Cursor<'a> {
             };
             let Some(step) = steps.pop_front() else { return Ok(None) };
             match step {
-                Step::Chunks(heads) => self.read_chunks(&heads).await?,
+                Step::Chunks(mut heads) => {
+                    heads.retain(|head| head.end() > self.position);
+                    if self.skips && heads.len() > 1 {
+                        let rest = heads.split_off(1);
+                        self.put_first([Step::Chunks(rest)]);
+                    }
+                    if !heads.is_empty() {
+                        self.read_chunks(&heads).await?;
+                    }
+                }
                 Step::Segment(segment, lines) => self.enter(segment, lines).await?,
                 Step::Blocks(segment, blocks, lines) => self.read_blocks(&segment, &blocks, lines).await?,
                 Step::Groups(mut groups) => {

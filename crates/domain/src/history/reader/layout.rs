@@ -53,45 +53,26 @@ pub(in crate::history) enum Extent<'a> {
 impl Layout {
     /// Reads which chunks and segments there are.
     pub(in crate::history) async fn load(db: &impl Source, run: RunId, stream: Stream) -> Result<Self> {
-        Ok(Self::load_many(db, &[run], stream).await?.remove(&run).unwrap_or_default())
+        Self::load_within(db, run, stream, 0..i64::MAX).await
     }
 
-    /// The same of many runs; those that have neither are left out. Chunks come first: those that are merged in between
-    /// are then found twice, and never not at all.
+    /// Only what begins at one of these lines.
+    pub(in crate::history) async fn load_within(
+        db: &impl Source,
+        run: RunId,
+        stream: Stream,
+        lines: Range<i64>,
+    ) -> Result<Self> {
+        Ok(load(db, &[run], stream, lines).await?.remove(&run).unwrap_or_default())
+    }
+
+    /// The same of many runs; those that have neither are left out.
     pub(in crate::history) async fn load_many(
         db: &impl Source,
         runs: &[RunId],
         stream: Stream,
     ) -> Result<HashMap<RunId, Self>> {
-        use history_chunk::Column as Chunk;
-        let mut layouts: HashMap<RunId, Self> = HashMap::new();
-        // Plan: ux_history_chunk_first_line; bodies are not read.
-        let chunks: Vec<ChunkHead> = history_chunk::Entity::find()
-            .select_only()
-            .columns([Chunk::Id, Chunk::RunId, Chunk::FirstLine, Chunk::LineCount, Chunk::MinStep])
-            .columns([Chunk::MaxStep, Chunk::RawBytes])
-            .filter(Chunk::RunId.is_in(runs.iter().copied()))
-            .filter(Chunk::Stream.eq(stream))
-            .order_by_asc(Chunk::FirstLine)
-            .into_model()
-            .all(db.connection())
-            .await?;
-        for chunk in chunks {
-            layouts.entry(chunk.run_id).or_default().chunks.push(chunk);
-        }
-        if stream != Stream::History {
-            return Ok(layouts);
-        }
-        // Plan: ux_history_segment_first_line.
-        let rows = history_segment::Entity::find()
-            .filter(history_segment::Column::RunId.is_in(runs.iter().copied()))
-            .order_by_asc(history_segment::Column::FirstLine)
-            .all(db.connection())
-            .await?;
-        for (run, segment) in with_objects(db, rows).await? {
-            layouts.entry(run).or_default().segments.push(segment);
-        }
-        Ok(layouts)
+        load(db, runs, stream, 0..i64::MAX).await
     }
 
     /// Who has each of these lines, in order. What nobody has is left out.
@@ -166,6 +147,50 @@ impl Layout {
         let merged = self.merged_lines();
         self.chunks.iter().take_while(move |chunk| chunk.first_line < merged)
     }
+}
+
+/// What begins at one of these lines, by run. Chunks come first: those that are merged in between are then found twice,
+/// and never not at all.
+async fn load(
+    db: &impl Source,
+    runs: &[RunId],
+    stream: Stream,
+    lines: Range<i64>,
+) -> Result<HashMap<RunId, Layout>> {
+    use history_chunk::Column as Chunk;
+    use history_segment::Column::{FirstLine, RunId};
+    let mut layouts: HashMap<_, Layout> = HashMap::new();
+    // Plan: ux_history_chunk_first_line; bodies are not read.
+    let chunks: Vec<ChunkHead> = history_chunk::Entity::find()
+        .select_only()
+        .columns([Chunk::Id, Chunk::RunId, Chunk::FirstLine, Chunk::LineCount, Chunk::MinStep])
+        .columns([Chunk::MaxStep, Chunk::RawBytes])
+        .filter(Chunk::RunId.is_in(runs.iter().copied()))
+        .filter(Chunk::Stream.eq(stream))
+        .filter(Chunk::FirstLine.gte(lines.start))
+        .filter(Chunk::FirstLine.lt(lines.end))
+        .order_by_asc(Chunk::FirstLine)
+        .into_model()
+        .all(db.connection())
+        .await?;
+    for chunk in chunks {
+        layouts.entry(chunk.run_id).or_default().chunks.push(chunk);
+    }
+    if stream != Stream::History {
+        return Ok(layouts);
+    }
+    // Plan: ux_history_segment_first_line.
+    let rows = history_segment::Entity::find()
+        .filter(RunId.is_in(runs.iter().copied()))
+        .filter(FirstLine.gte(lines.start))
+        .filter(FirstLine.lt(lines.end))
+        .order_by_asc(FirstLine)
+        .all(db.connection())
+        .await?;
+    for (run, segment) in with_objects(db, rows).await? {
+        layouts.entry(run).or_default().segments.push(segment);
+    }
+    Ok(layouts)
 }
 
 async fn with_objects(

@@ -58,6 +58,14 @@ pub struct SampleSpec {
     pub range: StepRange,
 }
 
+impl SampleSpec {
+    /// The walk through the rows that it wants, cut down to its keys.
+    pub(super) fn walk(&self, run: RunId, lines: Range<i64>) -> Walk<'_> {
+        let keys = Some(self.keys.as_slice());
+        Walk { steps: self.range, keys, ..Walk::lines(run, Stream::History, lines) }
+    }
+}
+
 impl Reader {
     /// Rows as they were logged, at most `samples` of them, evenly chosen.
     pub async fn rows(
@@ -88,7 +96,8 @@ impl Reader {
             rows
         } else {
             let mut chosen = Decimator::new(spec.range.most_rows(spec.samples), budget);
-            self.for_each_cut(run, 0..i64::MAX, spec, |cut| chosen.push(cut.values)).await?;
+            let cursor = self.walk(spec.walk(run, 0..i64::MAX));
+            cut_each(cursor, |cut| chosen.push(cut.values)).await?;
             chosen.finish()
         };
         // A chart names its x axis first; a scan by steps wants the order in which the rows were logged.
@@ -112,34 +121,42 @@ impl Reader {
         }
         Ok(())
     }
-
-    /// Visits the rows that a spec wants, cut down to its keys.
-    pub(super) async fn for_each_cut(
-        &self,
-        run: RunId,
-        lines: Range<i64>,
-        spec: &SampleSpec,
-        visit: impl FnMut(Cut) -> Result<()> + Send,
-    ) -> Result<()> {
-        let (steps, keys) = (spec.range, Some(spec.keys.as_slice()));
-        cut_each(self.walk(Walk { steps, keys, ..Walk::lines(run, Stream::History, lines) }), visit).await
-    }
 }
 
 /// Visits the rows of a walk, cut down to its keys.
 pub(super) async fn cut_each(
-    mut cursor: Cursor<'_>,
+    cursor: Cursor<'_>,
     mut visit: impl FnMut(Cut) -> Result<()> + Send,
 ) -> Result<()> {
+    cut_some(cursor, |cut| visit(cut).map(|()| i64::MIN)).await
+}
+
+/// Visits some of them: each visit answers from which line on it wants the next.
+pub(super) async fn cut_some(
+    mut cursor: Cursor<'_>,
+    mut visit: impl FnMut(Cut) -> Result<i64> + Send,
+) -> Result<()> {
+    let mut from = i64::MIN;
     while let Some(piece) = cursor.next().await? {
         match piece {
-            Piece::Cuts(cuts) => cuts.into_iter().try_for_each(&mut visit)?,
+            Piece::Cuts(cuts) => {
+                for cut in cuts {
+                    if cut.line >= from {
+                        from = visit(cut)?;
+                    }
+                }
+            }
             Piece::Lines(batch) => {
                 for (line, row) in batch.lines() {
-                    cut_down(row, cursor.walk()).map_or(Ok(()), |values| visit(Cut { line, values }))?;
+                    if line >= from
+                        && let Some(values) = cut_down(row, cursor.walk())
+                    {
+                        from = visit(Cut { line, values })?;
+                    }
                 }
             }
         }
+        cursor.skip_to(from);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use counterweight_segment::Schema;
 use counterweight_storage::BlobStore;
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _,
-    sea_query::Expr,
+    QuerySelect as _, sea_query::Expr,
 };
 
 use super::build::{Built, Put, build};
@@ -21,12 +21,16 @@ use crate::entity::{history_chunk, history_rollup, history_segment, history_stre
 use crate::error::{Error, Result};
 use crate::history::reader::{ChunkHead, Extent, Layout, Reader, Walk};
 use crate::history::{Stream, waits_for_merge};
-use crate::id::RunId;
+use crate::id::{RunId, SegmentId};
+use crate::job::{self, JobKind};
 use crate::json;
 use crate::run::{self, Run};
 
-/// A segment of so many lines is no longer small.
+/// A segment of so many lines is no longer small, and no merge of live lines takes many more: what a chart reads line by
+/// line shrinks with each, however far the writer is ahead.
 const LARGE_LINES: i64 = 262_144;
+/// How soon a long history that is still being merged is looked at again.
+const MERGING: Duration = Duration::from_secs(1);
 /// So many small segments in a row become one.
 const SMALL_SEGMENTS: usize = 32;
 /// Rows that one statement inserts or removes.
@@ -51,12 +55,13 @@ pub async fn merge(db: &Db, blobs: &BlobStore, run: RunId) -> Result<Merge> {
     let layout = Layout::load(db, run, Stream::History).await?;
     let lines = match overwritten(&layout).or_else(|| small(&layout)) {
         Some(lines) => lines,
-        None if waits_for_merge(&stream) && layout.merged_lines() < layout.line_count() => {
-            layout.merged_lines()..layout.line_count()
-        }
+        None if waits_for_merge(&stream) => live(&layout),
         None => return Ok(Merge::Nothing),
     };
-    rebuild(db, blobs, run, &layout, lines, false).await
+    if lines.is_empty() {
+        return Ok(Merge::Nothing);
+    }
+    rebuild(db, blobs, run, &layout, lines).await
 }
 
 /// Makes files to hand out of everything that is not in one, once the run has ended and was silent for `settle_after`.
@@ -71,15 +76,22 @@ pub async fn settle(db: &Db, blobs: &BlobStore, run: RunId, settle_after: Durati
     }
     let layout = Layout::load(db, run, Stream::History).await?;
     if let Some(lines) = overwritten(&layout) {
-        return rebuild(db, blobs, run, &layout, lines, false).await;
+        return rebuild(db, blobs, run, &layout, lines).await;
     }
-    let sealed =
-        layout.segments.iter().take_while(|segment| segment.sealed).last().map_or(0, |segment| segment.end());
-    let lines = sealed..layout.line_count();
-    if lines.is_empty() {
+    let sealed = layout.segments.iter().take_while(|segment| segment.sealed).last();
+    let left = sealed.map_or(0, |segment| segment.end())..layout.line_count();
+    if left.is_empty() {
         return Ok(Merge::Nothing);
     }
-    rebuild(db, blobs, run, &layout, lines, true).await
+    let is_long = left.end - left.start > LARGE_LINES && !live(&layout).is_empty();
+    if is_long && stream(db, run).await?.is_some_and(|stream| waits_for_merge(&stream)) {
+        // One job merges what is live: two would do the same lines, and one of them for nothing.
+        let tx = db.begin_write().await?;
+        job::enqueue(&tx, &JobKind::MergeHistory { run_id: run }, tx.now()).await?;
+        tx.commit().await?;
+        return Ok(Merge::NotBefore(db.now().after(MERGING)));
+    }
+    seal(db, blobs, run, &layout, left).await
 }
 
 fn is_over(run: &Run) -> bool {
@@ -103,12 +115,22 @@ fn overwritten(layout: &Layout) -> Option<Range<i64>> {
     Some(start..end.max(anew.end))
 }
 
-/// The lines of many small segments at the end.
+/// The lines of the first of many small segments at the end: of as many as make a large one.
 fn small(layout: &Layout) -> Option<Range<i64>> {
     let is_small = |segment: &&Arc<Segment>| !segment.sealed && segment.line_count < LARGE_LINES;
     let small: Vec<&Arc<Segment>> = layout.segments.iter().rev().take_while(is_small).collect();
     let (last, first) = small.first().zip(small.last())?;
-    (small.len() >= SMALL_SEGMENTS).then(|| first.first_line..last.end())
+    let start = first.first_line;
+    let enough = small.iter().rev().find(|segment| segment.end() - start >= LARGE_LINES).unwrap_or(last);
+    (small.len() >= SMALL_SEGMENTS).then(|| start..enough.end())
+}
+
+/// The first lines that are in no segment, for one merge.
+fn live(layout: &Layout) -> Range<i64> {
+    let start = layout.merged_lines();
+    let enough = layout.chunks.iter().find(|chunk| chunk.end() - start >= LARGE_LINES);
+    let last = enough.or_else(|| layout.chunks.last());
+    start..last.map_or(start, ChunkHead::end).max(start)
 }
 
 /// Builds segments of those lines anew and puts them in the place of what had them.
@@ -118,9 +140,38 @@ async fn rebuild(
     run: RunId,
     layout: &Layout,
     lines: Range<i64>,
-    sealed: bool,
 ) -> Result<Merge> {
     let schema = schema(db, blobs, run, layout, lines.clone()).await?;
+    let built = build_all(db, blobs, run, lines.clone(), &schema).await?;
+    let done = replace(db, run, &Replaced::of(layout, lines.clone()), built, Sealing::No).await?;
+    Ok(if done { Merge::Merged(lines.end - lines.start) } else { Merge::Nothing })
+}
+
+/// Makes files to hand out of those lines, all with the same columns. Large segments that come first and have these
+/// columns already are handed out as they are.
+async fn seal(db: &Db, blobs: &BlobStore, run: RunId, layout: &Layout, lines: Range<i64>) -> Result<Merge> {
+    let schema = schema(db, blobs, run, layout, lines.clone()).await?;
+    let (mut kept, mut start) = (Vec::new(), lines.start);
+    for segment in layout.segments.iter().filter(|segment| segment.first_line >= lines.start) {
+        if segment.line_count < LARGE_LINES || !segment.schema()?.has_columns_of(&schema) {
+            break;
+        }
+        kept.push(segment.id);
+        start = segment.end();
+    }
+    let built = build_all(db, blobs, run, start..lines.end, &schema).await?;
+    let replaced = Replaced::of(layout, start..lines.end);
+    let done = replace(db, run, &replaced, built, Sealing::With(kept)).await?;
+    Ok(if done { Merge::Merged(lines.end - lines.start) } else { Merge::Nothing })
+}
+
+async fn build_all(
+    db: &Db,
+    blobs: &BlobStore,
+    run: RunId,
+    lines: Range<i64>,
+    schema: &Schema,
+) -> Result<Vec<Built>> {
     let mut built = Vec::new();
     let mut position = lines.start;
     while position < lines.end {
@@ -128,9 +179,14 @@ async fn rebuild(
         position = segment.first_line + segment.line_count;
         built.push(segment);
     }
-    let replaced = Replaced::of(layout, lines.clone());
-    let done = replace(db, run, &replaced, built, sealed).await?;
-    Ok(if done { Merge::Merged(lines.end - lines.start) } else { Merge::Nothing })
+    Ok(built)
+}
+
+/// Whether new segments are handed out.
+enum Sealing {
+    No,
+    /// Together with these, which there are already.
+    With(Vec<SegmentId>),
 }
 
 /// What values the keys held in those lines, or in more.
@@ -142,21 +198,24 @@ async fn schema(
     lines: Range<i64>,
 ) -> Result<Schema> {
     let mut schema = Schema::default();
-    let reader = Reader::new(db.clone(), blobs.clone());
+    let mut live: Vec<Range<i64>> = Vec::new();
     for extent in layout.extents(lines) {
         match extent {
             Extent::Segment(segment, _) => schema.merge(segment.schema()?),
-            Extent::Chunk(chunk) => {
-                let lines = chunk.first_line..chunk.end();
-                let walk = Walk::lines(run, Stream::History, lines);
-                let add = |_, line: &str| {
-                    let row = json::parse(line).map_err(Error::internal)?;
-                    row.as_object().into_iter().for_each(|row| schema.add(row));
-                    Ok(())
-                };
-                reader.for_each_line(walk, add).await?;
-            }
+            Extent::Chunk(chunk) => match live.last_mut().filter(|live| live.end == chunk.first_line) {
+                Some(live) => live.end = chunk.end(),
+                None => live.push(chunk.first_line..chunk.end()),
+            },
         }
+    }
+    let reader = Reader::new(db.clone(), blobs.clone());
+    for lines in live {
+        let add = |_, line: &str| {
+            let row = json::parse(line).map_err(Error::internal)?;
+            row.as_object().into_iter().for_each(|row| schema.add(row));
+            Ok(())
+        };
+        reader.for_each_line(Walk::lines(run, Stream::History, lines), add).await?;
     }
     Ok(schema)
 }
@@ -198,7 +257,7 @@ async fn replace(
     run: RunId,
     replaced: &Replaced<'_>,
     built: Vec<Built>,
-    sealed: bool,
+    sealing: Sealing,
 ) -> Result<bool> {
     let tx = db.begin_write().await?;
     // Writers of the run lock it first, so nothing changes from here on.
@@ -206,9 +265,9 @@ async fn replace(
     if !locked.get(&run).is_some_and(|run| run.lifecycle.keeps_rows()) {
         return Ok(false);
     }
-    let layout = Layout::load(&tx, run, Stream::History).await?;
+    let layout = Layout::load_within(&tx, run, Stream::History, replaced.lines.clone()).await?;
     if !replaced.is_still(&Replaced::of(&layout, replaced.lines.clone())) {
-        return Err(Error::Conflict { reason: "lines were written again while they were merged".to_owned() });
+        return Err(changed());
     }
     for segment in &built {
         for Put { blob_id, stored } in [segment.rows, segment.columns] {
@@ -217,12 +276,35 @@ async fn replace(
     }
     remove(&tx, run, replaced).await?;
     let handed_out = replaced.segments.iter().any(|segment| segment.sealed);
+    let sealed = matches!(sealing, Sealing::With(_));
     for segment in built {
         insert(&tx, run, segment, sealed).await?;
     }
-    count(&tx, run, replaced, &layout, handed_out).await?;
+    if let Sealing::With(kept) = sealing {
+        hand_out(&tx, kept).await?;
+    }
+    count(&tx, run, replaced, handed_out).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+fn changed() -> Error {
+    Error::Conflict { reason: "lines were written again while they were merged".to_owned() }
+}
+
+async fn hand_out(tx: &WriteTx, segments: Vec<SegmentId>) -> Result<()> {
+    use history_segment::Column::{Id, Sealed};
+    for segments in segments.chunks(BATCH) {
+        let done = history_segment::Entity::update_many()
+            .col_expr(Sealed, Expr::value(true))
+            .filter(Id.is_in(segments.iter().copied()))
+            .exec(tx.connection())
+            .await?;
+        if usize::try_from(done.rows_affected).ok() != Some(segments.len()) {
+            return Err(changed());
+        }
+    }
+    Ok(())
 }
 
 async fn remove(tx: &WriteTx, run: RunId, replaced: &Replaced<'_>) -> Result<()> {
@@ -294,32 +376,37 @@ async fn insert_rollups(tx: &WriteTx, rows: Vec<history_rollup::ActiveModel>) ->
 }
 
 /// Keeps the counters by which the next merge is told to begin.
-async fn count(
-    tx: &WriteTx,
-    run: RunId,
-    replaced: &Replaced<'_>,
-    before: &Layout,
-    handed_out: bool,
-) -> Result<()> {
+async fn count(tx: &WriteTx, run: RunId, replaced: &Replaced<'_>, handed_out: bool) -> Result<()> {
     use history_stream::Column::{LiveBytes, LiveChunks, MergedLines, Rewritten, RunId, Stream as Name};
     let stream = history_stream::Entity::find_by_id((run, Stream::History)).one(tx.connection()).await?;
     let stream = stream.ok_or_else(|| Error::internal("a run without its streams"))?;
     // Counted anew: a line that is written again replaces a chunk, and only its own is counted on ingest.
-    let left: Vec<i64> = before
-        .chunks
-        .iter()
-        .filter(|chunk| !replaced.chunks.contains(chunk))
-        .map(|chunk| i64::from(chunk.raw_bytes))
-        .collect();
-    let chunks = i64::try_from(left.len()).map_err(Error::internal)?;
+    let (chunks, bytes) = live_size(tx, run).await?;
     history_stream::Entity::update_many()
         .col_expr(MergedLines, Expr::value(stream.merged_lines.max(replaced.lines.end)))
         .col_expr(LiveChunks, Expr::value(chunks))
-        .col_expr(LiveBytes, Expr::value(left.iter().sum::<i64>()))
+        .col_expr(LiveBytes, Expr::value(bytes))
         .col_expr(Rewritten, Expr::value(stream.rewritten || handed_out))
         .filter(RunId.eq(run))
         .filter(Name.eq(Stream::History))
         .exec(tx.connection())
         .await?;
     Ok(())
+}
+
+/// How many chunks there are, and the bytes of their lines.
+async fn live_size(tx: &WriteTx, run: RunId) -> Result<(i64, i64)> {
+    use history_chunk::Column::{RawBytes, RunId, Stream as Name};
+    // Plan: ux_history_chunk_first_line.
+    let sizes: Option<(i64, Option<i64>)> = history_chunk::Entity::find()
+        .select_only()
+        .expr(Expr::cust("COUNT(*)"))
+        .expr(RawBytes.sum())
+        .filter(RunId.eq(run))
+        .filter(Name.eq(Stream::History))
+        .into_tuple()
+        .one(tx.connection())
+        .await?;
+    let (chunks, bytes) = sizes.unwrap_or_default();
+    Ok((chunks, bytes.unwrap_or_default()))
 }
