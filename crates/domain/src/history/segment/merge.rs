@@ -21,7 +21,7 @@ use crate::entity::{history_chunk, history_rollup, history_segment, history_stre
 use crate::error::{Error, Result};
 use crate::history::reader::{ChunkHead, Extent, Layout, Reader, Walk};
 use crate::history::{Stream, waits_for_merge};
-use crate::id::{RunId, SegmentId};
+use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::json;
 use crate::run::{self, Run};
@@ -143,7 +143,7 @@ async fn rebuild(
 ) -> Result<Merge> {
     let schema = schema(db, blobs, run, layout, lines.clone()).await?;
     let built = build_all(db, blobs, run, lines.clone(), &schema).await?;
-    let done = replace(db, run, &Replaced::of(layout, lines.clone()), built, Sealing::No).await?;
+    let done = replace(db, run, &Held::of(layout, lines.clone()), built, Sealing::No).await?;
     Ok(if done { Merge::Merged(lines.end - lines.start) } else { Merge::Nothing })
 }
 
@@ -151,16 +151,16 @@ async fn rebuild(
 /// columns already are handed out as they are.
 async fn seal(db: &Db, blobs: &BlobStore, run: RunId, layout: &Layout, lines: Range<i64>) -> Result<Merge> {
     let schema = schema(db, blobs, run, layout, lines.clone()).await?;
-    let (mut kept, mut start) = (Vec::new(), lines.start);
+    let mut start = lines.start;
     for segment in layout.segments.iter().filter(|segment| segment.first_line >= lines.start) {
         if segment.line_count < LARGE_LINES || !segment.schema()?.has_columns_of(&schema) {
             break;
         }
-        kept.push(segment.id);
         start = segment.end();
     }
     let built = build_all(db, blobs, run, start..lines.end, &schema).await?;
-    let replaced = Replaced::of(layout, start..lines.end);
+    let kept = Held::of(layout, lines.start..start);
+    let replaced = Held::of(layout, start..lines.end);
     let done = replace(db, run, &replaced, built, Sealing::With(kept)).await?;
     Ok(if done { Merge::Merged(lines.end - lines.start) } else { Merge::Nothing })
 }
@@ -183,10 +183,10 @@ async fn build_all(
 }
 
 /// Whether new segments are handed out.
-enum Sealing {
+enum Sealing<'a> {
     No,
-    /// Together with these, which there are already.
-    With(Vec<SegmentId>),
+    /// Together with the segments of these lines, which there are already.
+    With(Held<'a>),
 }
 
 /// What values the keys held in those lines, or in more.
@@ -220,14 +220,14 @@ async fn schema(
     Ok(schema)
 }
 
-/// What new segments stand in for.
-struct Replaced<'a> {
+/// What held some lines when they were read.
+struct Held<'a> {
     lines: Range<i64>,
     chunks: Vec<&'a ChunkHead>,
     segments: Vec<&'a Arc<Segment>>,
 }
 
-impl<'a> Replaced<'a> {
+impl<'a> Held<'a> {
     fn of(layout: &'a Layout, lines: Range<i64>) -> Self {
         let within = |first_line: i64, end: i64| first_line >= lines.start && end <= lines.end;
         Self {
@@ -241,13 +241,21 @@ impl<'a> Replaced<'a> {
         }
     }
 
+    /// Refuses where these lines are no longer held by what held them.
+    async fn check(&self, tx: &WriteTx, run: RunId) -> Result<()> {
+        let now = Layout::load_within(tx, run, Stream::History, self.lines.clone()).await?;
+        if self.is_still(&Held::of(&now, self.lines.clone())) {
+            return Ok(());
+        }
+        Err(Error::Conflict { reason: "lines were written again while they were merged".to_owned() })
+    }
+
     fn is_still(&self, now: &Self) -> bool {
-        self.chunks == now.chunks
-            && self
-                .segments
-                .iter()
-                .map(|segment| segment.id)
-                .eq(now.segments.iter().map(|segment| segment.id))
+        // A segment that was cut off in the meantime has fewer lines.
+        let segments = |of: &Self| -> Vec<_> {
+            of.segments.iter().map(|segment| (segment.id, segment.line_count)).collect()
+        };
+        self.chunks == now.chunks && segments(self) == segments(now)
     }
 }
 
@@ -255,9 +263,9 @@ impl<'a> Replaced<'a> {
 async fn replace(
     db: &Db,
     run: RunId,
-    replaced: &Replaced<'_>,
+    replaced: &Held<'_>,
     built: Vec<Built>,
-    sealing: Sealing,
+    sealing: Sealing<'_>,
 ) -> Result<bool> {
     let tx = db.begin_write().await?;
     // Writers of the run lock it first, so nothing changes from here on.
@@ -265,10 +273,7 @@ async fn replace(
     if !locked.get(&run).is_some_and(|run| run.lifecycle.keeps_rows()) {
         return Ok(false);
     }
-    let layout = Layout::load_within(&tx, run, Stream::History, replaced.lines.clone()).await?;
-    if !replaced.is_still(&Replaced::of(&layout, replaced.lines.clone())) {
-        return Err(changed());
-    }
+    replaced.check(&tx, run).await?;
     for segment in &built {
         for Put { blob_id, stored } in [segment.rows, segment.columns] {
             blob::complete(&tx, blob_id, stored.size_bytes, stored.md5).await?;
@@ -281,33 +286,27 @@ async fn replace(
         insert(&tx, run, segment, sealed).await?;
     }
     if let Sealing::With(kept) = sealing {
-        hand_out(&tx, kept).await?;
+        kept.check(&tx, run).await?;
+        hand_out(&tx, &kept).await?;
     }
     count(&tx, run, replaced, handed_out).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-fn changed() -> Error {
-    Error::Conflict { reason: "lines were written again while they were merged".to_owned() }
-}
-
-async fn hand_out(tx: &WriteTx, segments: Vec<SegmentId>) -> Result<()> {
+async fn hand_out(tx: &WriteTx, kept: &Held<'_>) -> Result<()> {
     use history_segment::Column::{Id, Sealed};
-    for segments in segments.chunks(BATCH) {
-        let done = history_segment::Entity::update_many()
+    for segments in kept.segments.chunks(BATCH) {
+        history_segment::Entity::update_many()
             .col_expr(Sealed, Expr::value(true))
-            .filter(Id.is_in(segments.iter().copied()))
+            .filter(Id.is_in(segments.iter().map(|segment| segment.id)))
             .exec(tx.connection())
             .await?;
-        if usize::try_from(done.rows_affected).ok() != Some(segments.len()) {
-            return Err(changed());
-        }
     }
     Ok(())
 }
 
-async fn remove(tx: &WriteTx, run: RunId, replaced: &Replaced<'_>) -> Result<()> {
+async fn remove(tx: &WriteTx, run: RunId, replaced: &Held<'_>) -> Result<()> {
     for chunks in replaced.chunks.chunks(BATCH) {
         history_chunk::Entity::delete_many()
             .filter(history_chunk::Column::Id.is_in(chunks.iter().map(|chunk| chunk.id)))
@@ -376,7 +375,7 @@ async fn insert_rollups(tx: &WriteTx, rows: Vec<history_rollup::ActiveModel>) ->
 }
 
 /// Keeps the counters by which the next merge is told to begin.
-async fn count(tx: &WriteTx, run: RunId, replaced: &Replaced<'_>, handed_out: bool) -> Result<()> {
+async fn count(tx: &WriteTx, run: RunId, replaced: &Held<'_>, handed_out: bool) -> Result<()> {
     use history_stream::Column::{LiveBytes, LiveChunks, MergedLines, Rewritten, RunId, Stream as Name};
     let stream = history_stream::Entity::find_by_id((run, Stream::History)).one(tx.connection()).await?;
     let stream = stream.ok_or_else(|| Error::internal("a run without its streams"))?;
