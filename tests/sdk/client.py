@@ -43,16 +43,27 @@ def environment(server, folder, key=None):
     }
 
 
-def tear_down():
-    """Ends what the client left running.
+def tear_down(patience=20):
+    """Ends what the client left running, by force after `patience` seconds.
 
     Its service process is told to end just before the connection to it is closed. Where it still answers an earlier
     request, it finds the connection closed, never reads the message, and would run until this process is gone.
     """
-    left = ["pkill", "-P", str(os.getpid()), "-x", "wandb-core"]
-    impatience = threading.Timer(20, subprocess.run, [left])
+    forced = threading.Event()
+
+    def end_service():
+        forced.set()
+        subprocess.run(["pkill", "-KILL", "-P", str(os.getpid()), "-x", "wandb-core"], check=False)
+
+    impatience = threading.Timer(patience, end_service)
     impatience.start()
     try:
+        wandb.teardown()
+    except SystemExit:
+        # The client leaves with the status of its service.
+        if not forced.is_set():
+            raise
+        # It had no more to end, but still knows who was signed in.
         wandb.teardown()
     finally:
         impatience.cancel()
