@@ -126,8 +126,8 @@ backend_test!(an_answer_that_would_fill_the_memory_is_refused, |app| {
     assert_eq!(rows(5, 1000).await, Ok(5));
     let spec = SampleSpec { keys: vec!["square".into()], samples: 100, range: everything };
     let budget = RowBudget::new(8000);
-    assert_eq!(reader.sampled(id, &spec, &budget).await.unwrap().len(), 100);
-    let refused = reader.sampled(id, &spec, &budget).await.unwrap_err();
+    assert_eq!(reader.sampled(&[id], &spec, &budget).await.unwrap()[&id].rows().count(), 100);
+    let refused = reader.sampled(&[id], &spec, &budget).await.unwrap_err();
     assert_eq!(refused.code(), "RESULT_TOO_LARGE");
     assert!(refused.to_string().contains("fewer samples"), "{refused}");
 });

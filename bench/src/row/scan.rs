@@ -129,7 +129,7 @@ async fn page_one(server: &Counterweight, run: &str, size: usize, page_size: usi
     let started = Instant::now();
     for from in (0..size).step_by(page_size) {
         let to = (from + page_size).min(size);
-        let spec = json!({"keys": ["_step", KEY], "minStep": from, "maxStep": to - 1, "samples": page_size});
+        let spec = json!({"keys": ["_step", KEY], "minStep": from, "maxStep": to, "samples": page_size});
         let answer = server.ask(ONE, json!({"run": run, "specs": [spec.to_string()]})).await?;
         expect_rows(&answer["project"]["run"]["rows"][0], to - from)?;
     }

@@ -1,13 +1,69 @@
 //! JSON as the client writes it: bare `NaN`, `Infinity` and `-Infinity` may stand where a value stands.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Reads such JSON; the non-finite numbers become the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, which is
 /// how the client expects them wherever a result is decoded JSON (protocol reference 5.7).
 pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(&quote_non_finite(text))
+}
+
+/// The same of some members of an object; the others are passed over. An error for what is not an object.
+pub(crate) fn parse_some(text: &str, wanted: &HashSet<&str>) -> serde_json::Result<Map<String, Value>> {
+    let text = quote_non_finite(text);
+    let mut source = serde_json::Deserializer::from_str(&text);
+    let members = source.deserialize_map(Members(wanted))?;
+    source.end().map(|()| members)
+}
+
+/// Of an object's members those with these names.
+struct Members<'a>(&'a HashSet<&'a str>);
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut found = Map::new();
+        while let Some(name) = object.next_key_seed(Name(self.0))? {
+            match name {
+                Some(name) => _ = found.insert(name, object.next_value()?),
+                None => _ = object.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A member's name, if it is one of these.
+struct Name<'a>(&'a HashSet<&'a str>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Self::Value, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.contains(name).then(|| name.to_owned()))
+    }
 }
 
 /// Puts quotes around bare non-finite numbers. Text without any is handed back as it is.
@@ -83,15 +139,8 @@ fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
 
 /// Walks the leaves of an object: nested keys joined by dots. An object that carries `_type` is a media value and
 /// counts as one leaf.
-pub(crate) fn for_each_leaf<'a>(
-    object: &'a serde_json::Map<String, Value>,
-    visit: &mut impl FnMut(&str, &'a Value),
-) {
-    fn walk<'a>(
-        object: &'a serde_json::Map<String, Value>,
-        path: &mut String,
-        visit: &mut impl FnMut(&str, &'a Value),
-    ) {
+pub(crate) fn for_each_leaf<'a>(object: &'a Map<String, Value>, visit: &mut impl FnMut(&str, &'a Value)) {
+    fn walk<'a>(object: &'a Map<String, Value>, path: &mut String, visit: &mut impl FnMut(&str, &'a Value)) {
         let base = path.len();
         for (key, value) in object {
             if base > 0 {
@@ -109,7 +158,7 @@ pub(crate) fn for_each_leaf<'a>(
 }
 
 /// The value at a dotted key: the literal key first, then the path.
-pub(crate) fn lookup<'a>(object: &'a serde_json::Map<String, Value>, key: &str) -> Option<&'a Value> {
+pub(crate) fn lookup<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     if let Some(value) = object.get(key) {
         return Some(value);
     }
@@ -134,6 +183,18 @@ mod tests {
     #[test]
     fn text_without_them_is_not_copied() {
         assert!(matches!(quote_non_finite(r#"{"a":1}"#), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn some_members_are_read_as_from_the_whole() {
+        let text = r#"{"a":1,"b":{"c":[NaN]},"a":2,"\u00e9":"x\ny","d":[{"a":3}],"e":null}"#;
+        let whole = parse(text).unwrap();
+        let some = parse_some(text, &HashSet::from(["a", "b", "é", "e", "x"])).unwrap();
+        assert_eq!(some.keys().collect::<Vec<_>>(), ["a", "b", "e", "é"]);
+        assert!(some.iter().all(|(key, value)| whole[key] == *value));
+        for broken in ["[1]", "3", "", "{", r#"{"z":}"#, r#"{"z":1} x"#] {
+            assert!(parse_some(broken, &HashSet::from(["a"])).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a request carries to its resolvers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::Context;
@@ -31,18 +32,23 @@ pub struct RequestContext {
     pub(crate) loader: DataLoader<Loader>,
     pub(crate) batches: Batches,
     pub(crate) reader: Reader,
-    pub(crate) row_budget: RowBudget,
+    pub(crate) row_budget: Arc<RowBudget>,
 }
 
 impl RequestContext {
     /// The context of one request of `caller`.
     pub fn new(db: Db, blobs: BlobStore, caller: Caller, links: Links, retention: Retention) -> Self {
         let reader = Reader::new(db.clone(), blobs.clone());
-        let loader = Loader { db: db.clone(), caller: caller.clone(), reader: reader.clone() };
+        let row_budget = Arc::new(RowBudget::new(MOST_ROW_BYTES));
+        let loader = Loader {
+            db: db.clone(),
+            caller: caller.clone(),
+            reader: reader.clone(),
+            row_budget: Arc::clone(&row_budget),
+        };
         let batches = Batches::default();
         let begin = batches.clone();
         let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
-        let row_budget = RowBudget::new(MOST_ROW_BYTES);
         Self { db, blobs, caller, links, retention, loader, batches, reader, row_budget }
     }
 }

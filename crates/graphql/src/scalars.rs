@@ -1,8 +1,12 @@
 //! The client's scalars (protocol reference 3).
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-use counterweight_domain::Timestamp;
+use counterweight_domain::{Error, Timestamp};
+
+use crate::error::{OrGraphql as _, Result};
 
 /// A string that holds serialised JSON.
 #[derive(Clone, Debug)]
@@ -23,19 +27,26 @@ impl ScalarType for JsonString {
     }
 }
 
-/// Any JSON value, not encoded as a string.
+/// Any JSON value, not encoded as a string. Kept as text: there may be very many values in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Json(pub(crate) serde_json::Value);
+pub(crate) struct Json(Box<RawValue>);
+
+impl Json {
+    /// What a value is in JSON.
+    pub(crate) fn of(value: &impl Serialize) -> Result<Self> {
+        to_raw_value(value).map(Self).map_err(Error::internal).or_graphql()
+    }
+}
 
 /// Any JSON value, not encoded as a string.
 #[Scalar(name = "JSON")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Ok(Self(value.into_json()?))
+        Ok(Self(to_raw_value(&value.into_json()?)?))
     }
 
     fn to_value(&self) -> Value {
-        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
+        async_graphql::to_value(&self.0).unwrap_or(Value::Null)
     }
 }
 

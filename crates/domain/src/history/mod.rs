@@ -31,7 +31,7 @@ pub use self::chunk::{Lines, Prepared};
 pub use self::console::{LogLine, parse_line};
 pub use self::exports::{Export, get_export, list_exports};
 use self::keys::is_countable;
-pub use self::reader::{LinePage, MOST_ROWS, Reader, SampleSpec, StepRange};
+pub use self::reader::{LinePage, MOST_ROWS, Reader, Sample, SampleSpec, SampledRow, StepRange};
 pub use self::rewind::{inherit, rewind};
 pub use self::sample::RowBudget;
 pub use self::segment::{Merge, merge, settle};

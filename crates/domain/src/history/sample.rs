@@ -108,6 +108,14 @@ impl<'b, T: Row> Decimator<'b, T> {
         Ok(())
     }
 
+    /// Counts the next item without being shown it, if it is not among those that are kept. Only for one that others
+    /// follow: the last is always kept.
+    pub(super) fn skips_next(&mut self) -> bool {
+        let skips = !self.seen.is_multiple_of(self.stride);
+        self.seen += usize::from(skips);
+        skips
+    }
+
     fn thin_out(&mut self) {
         self.stride *= 2;
         let mut index = 0;

@@ -10,7 +10,9 @@ pub(crate) use self::artifact::{AliasesOf, CurrentManifest, SourcePlace, TagsOf,
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};
 use counterweight_domain::file::{self, File, FileQuery};
-use counterweight_domain::history::{self, BucketSpec, HistoryStream, Reader, Stream, Stretch};
+use counterweight_domain::history::{
+    self, BucketSpec, HistoryStream, Reader, RowBudget, Sample, SampleSpec, Stream, Stretch,
+};
 use counterweight_domain::id::{AlertId, EntityId, OrganizationId, ProjectId, RunId, UserId};
 use counterweight_domain::project::{self, Project};
 use counterweight_domain::run::{self, RunDocument};
@@ -21,6 +23,7 @@ pub(crate) struct Loader {
     pub(crate) db: Db,
     pub(crate) caller: Caller,
     pub(crate) reader: Reader,
+    pub(crate) row_budget: Arc<RowBudget>,
 }
 
 /// The user whose personal entity it is.
@@ -64,6 +67,13 @@ pub(crate) struct FilePage {
 pub(crate) struct Buckets {
     pub(crate) run: RunId,
     pub(crate) spec: Arc<BucketSpec>,
+}
+
+/// Few rows of a run's history, cut down to some keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sampled {
+    pub(crate) run: RunId,
+    pub(crate) spec: Arc<SampleSpec>,
 }
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
@@ -195,6 +205,25 @@ impl async_graphql::dataloader::Loader<Buckets> for Loader {
         for (spec, runs) in groups {
             for (run, series) in self.reader.buckets(&runs, spec).await? {
                 found.insert(Buckets { run, spec: Arc::clone(spec) }, series.map_err(Arc::new));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl async_graphql::dataloader::Loader<Sampled> for Loader {
+    type Value = Arc<Sample>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, wanted: &[Sampled]) -> Loaded<Sampled, Arc<Sample>> {
+        let mut groups: HashMap<&Arc<SampleSpec>, Vec<RunId>> = HashMap::new();
+        for Sampled { run, spec } in wanted {
+            groups.entry(spec).or_default().push(*run);
+        }
+        let mut found = HashMap::with_capacity(wanted.len());
+        for (spec, runs) in groups {
+            for (run, sample) in self.reader.sampled(&runs, spec, &self.row_budget).await? {
+                found.insert(Sampled { run, spec: Arc::clone(spec) }, Arc::new(sample));
             }
         }
         Ok(found)

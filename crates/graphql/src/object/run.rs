@@ -1,13 +1,14 @@
 //! Runs.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
-use serde_json::Value;
 
 use counterweight_domain as domain;
 use counterweight_domain::account::Role;
 use counterweight_domain::artifact::ArtifactRole;
 use counterweight_domain::file::Grant;
-use counterweight_domain::history::{self, Axis, BucketSpec, SampleSpec, StepRange, Stream};
+use counterweight_domain::history::{self, Axis, BucketSpec, Sample, SampleSpec, StepRange, Stream};
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
@@ -19,7 +20,7 @@ use super::{
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::{FileCount, RoleIn};
+use crate::loaders::{FileCount, RoleIn, Sampled};
 use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
@@ -85,9 +86,11 @@ impl Run {
         reader.rows(self.0.id, stream, range, samples(wanted), row_budget).await.or_graphql()
     }
 
-    async fn sampled(&self, ctx: &Context<'_>, spec: &SampleSpec) -> Result<Vec<Value>> {
-        let RequestContext { reader, row_budget, .. } = ctx.request()?;
-        reader.sampled(self.0.id, spec, row_budget).await.or_graphql()
+    async fn sampled(&self, ctx: &Context<'_>, specs: Vec<SampleSpec>) -> Result<Vec<Arc<Sample>>> {
+        let wanted = |spec| Sampled { run: self.0.id, spec: Arc::new(spec) };
+        let wanted: Vec<Sampled> = specs.into_iter().map(wanted).collect();
+        let found = ctx.request()?.loader.load_many(wanted.iter().cloned()).await.or_graphql()?;
+        Ok(wanted.iter().map(|wanted| found.get(wanted).cloned().unwrap_or_default()).collect())
     }
 
     async fn line_count(&self, ctx: &Context<'_>, stream: Stream) -> Result<i32> {
@@ -318,7 +321,7 @@ impl Run {
     /// What was logged, key by key; none before the first row.
     async fn history_keys(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
         let Some(stream) = self.stream(ctx, Stream::History).await? else { return Ok(None) };
-        Ok(history::history_keys(&stream).or_graphql()?.map(Json))
+        history::history_keys(&stream).or_graphql()?.as_ref().map(Json::of).transpose()
     }
 
     /// Rows as they were logged, at most `samples` of them, evenly chosen; from `minStep`, up to but not including
@@ -349,12 +352,8 @@ impl Run {
     /// keys, cut down to these; from `minStep`, up to but not including `maxStep`, unless `_step` is among the keys twice.
     #[graphql(complexity = "specs_cost(&specs)")]
     async fn sampled_history(&self, ctx: &Context<'_>, specs: Vec<JsonString>) -> Result<Vec<Option<Json>>> {
-        let mut answers = Vec::with_capacity(specs.len());
-        for spec in parse_specs(&specs)? {
-            let rows = self.sampled(ctx, &spec).await?;
-            answers.push(Some(Json(Value::Array(rows))));
-        }
-        Ok(answers)
+        let samples = self.sampled(ctx, parse_specs(&specs)?).await?;
+        samples.iter().map(|sample| Json::of(sample.as_ref()).map(Some)).collect()
     }
 
     /// Numbers of the history in buckets, for charts of many runs: for each key its values over an x axis from `min` up
@@ -393,8 +392,10 @@ impl Run {
         if !parquet_urls.is_empty() {
             return Ok(ParquetHistory { parquet_urls, live_data: Vec::new() });
         }
-        let rows = self.sampled(ctx, &SampleSpec { keys, samples: 2, range: StepRange::default() }).await?;
-        Ok(ParquetHistory { parquet_urls, live_data: rows.into_iter().map(Json).collect() })
+        let ends = vec![SampleSpec { keys, samples: 2, range: StepRange::default() }];
+        let found = self.sampled(ctx, ends).await?;
+        let live_data = found.iter().flat_map(|ends| ends.rows()).map(|row| Json::of(&row));
+        Ok(ParquetHistory { parquet_urls, live_data: live_data.collect::<Result<_>>()? })
     }
 
     /// Console lines: the `last` ones, or the `first` ones after a cursor.

@@ -1,6 +1,7 @@
 //! Groups of runs, and the values of a field.
 
 use async_graphql::{Context, Enum, SimpleObject};
+use serde_json::Value;
 
 use counterweight_domain::filter::RunFilter;
 use counterweight_domain::project::Project;
@@ -107,38 +108,39 @@ impl RunGroupConnection {
         let wanted = connection::page_size(first)?;
         let db = &ctx.request()?.db;
         let page = run::list_groups(db, project, filter, grouping, wanted, after).await.or_graphql()?;
-        let edge = |(group, cursor)| RunGroupEdge { node: RunGroup::new(filter, grouping, group), cursor };
-        let edges: Vec<_> = page.items.into_iter().map(edge).collect();
+        let edge =
+            |(group, cursor)| Ok(RunGroupEdge { node: RunGroup::new(filter, grouping, group)?, cursor });
+        let edges = page.items.into_iter().map(edge).collect::<Result<Vec<_>>>()?;
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Ok(Self { edges, page_info: PageInfo { end_cursor, has_next_page: page.has_next } })
     }
 }
 
 impl RunGroup {
-    fn new(filter: &RunFilter, grouping: &Grouping, group: run::RunGroup) -> Self {
+    fn new(filter: &RunFilter, grouping: &Grouping, group: run::RunGroup) -> Result<Self> {
         let filters = JsonString(grouping.filter_of(filter, &group));
         let run::RunGroup { values, run_count, aggregates } = group;
         let keys = grouping.keys().zip(values).map(|(field, value)| RunGroupKey::new(field, value));
         let aggregates = grouping.aggregations().zip(&aggregates);
-        Self {
-            keys: keys.collect(),
+        Ok(Self {
+            keys: keys.collect::<Result<_>>()?,
             run_count: Int64(run_count),
             filters,
             aggregates: aggregates.map(|(field, of)| RunAggregate::new(field, of)).collect(),
-        }
+        })
     }
 }
 
 impl RunGroupKey {
-    fn new(field: &str, value: GroupValue) -> Self {
+    fn new(field: &str, value: GroupValue) -> Result<Self> {
         let (kind, value) = match value {
-            GroupValue::Number(number) => (RunValueType::Number, Some(number.into())),
+            GroupValue::Number(number) => (RunValueType::Number, Some(Value::from(number))),
             GroupValue::Text(text) => (RunValueType::String, Some(text.into())),
             GroupValue::Bool(bool) => (RunValueType::Boolean, Some(bool.into())),
             GroupValue::Container => (RunValueType::Object, None),
             GroupValue::Missing => (RunValueType::Missing, None),
         };
-        Self { field: field.to_owned(), kind, value: value.map(Json) }
+        Ok(Self { field: field.to_owned(), kind, value: value.as_ref().map(Json::of).transpose()? })
     }
 }
 

@@ -3,6 +3,7 @@
 use async_graphql::{Object, SimpleObject};
 use serde_json::json;
 
+use crate::error::Result;
 use crate::scalars::Json;
 
 /// What this server is and can do.
@@ -54,8 +55,8 @@ const FEATURES: &[&str] = &[
 impl ServerInfo {
     /// Client releases that may talk to this server. The upper bound is out of reach: the contract is the wire
     /// format, and a client older than the lower one does not speak it.
-    async fn cli_version_info(&self) -> Json {
-        Json(json!({"min_cli_version": "0.10.0", "max_cli_version": "99.0.0"}))
+    async fn cli_version_info(&self) -> Result<Json> {
+        Json::of(&json!({"min_cli_version": "0.10.0", "max_cli_version": "99.0.0"}))
     }
 
     /// Whether there is a newer release of this server.

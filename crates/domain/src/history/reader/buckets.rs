@@ -8,7 +8,7 @@ use counterweight_segment::{Bucket, LEVELS, Located, bucket_lines, number};
 use super::chart::OfSegment;
 use super::cursor::Cursor;
 use super::layout::ChunkHead;
-use super::rows::cut_each;
+use super::sampled::cut_each;
 use super::{Layout, Reader, Walk};
 use crate::entity::history_chunk::Model as Chunk;
 use crate::error::{Error, Result};
@@ -23,9 +23,6 @@ const RUNS_AT_ONCE: usize = 64;
 const MOST_LINES: i64 = 1_048_576;
 /// Buckets of rollups that are read for these; each has less than a hundred bytes.
 const MOST_ROLLED_UP: u64 = 400_000;
-/// What is read of chunks in one statement.
-const CHUNKS_AT_ONCE: usize = 8192;
-const CHUNK_BYTES_AT_ONCE: i64 = 64 * 1024 * 1024;
 
 impl Reader {
     /// The values of each run in buckets, key by key in the order of the spec. What one run cannot answer is its own
@@ -47,7 +44,7 @@ impl Reader {
                     Err(error) => _ = answers.insert(source.run, Err(error)),
                 }
             }
-            let chunks = self.chunks_of(&readable).await?;
+            let chunks = self.some_chunks(readable.iter().flat_map(Source::chunks)).await?;
             for source in readable {
                 let series = self.series(&source, &chunks).await?;
                 answers.insert(source.run, Ok(spec.fill(series)));
@@ -85,17 +82,6 @@ impl Reader {
         Ok(by_level.into_values().flatten().collect())
     }
 
-    /// The chunks that will be read, as many as may be in memory.
-    async fn chunks_of(&self, sources: &[Source<'_>]) -> Result<HashMap<i64, Chunk>> {
-        let mut bytes = 0;
-        let heads = sources.iter().flat_map(Source::chunks).take(CHUNKS_AT_ONCE).take_while(|head| {
-            bytes += i64::from(head.raw_bytes);
-            bytes <= CHUNK_BYTES_AT_ONCE
-        });
-        let ids: Vec<i64> = heads.map(|head| head.id).collect();
-        if ids.is_empty() { Ok(HashMap::new()) } else { self.chunks(ids).await }
-    }
-
     async fn series(&self, source: &Source<'_>, chunks: &HashMap<i64, Chunk>) -> Result<Vec<Vec<Stretch>>> {
         let spec = source.spec;
         let mut keys = vec![spec.axis.key.clone()];
@@ -112,7 +98,8 @@ impl Reader {
             };
             let cursor = Cursor::knowing(self, walk, &source.layout, chunks);
             cut_each(cursor, |cut| {
-                let mut values = cut.values.iter().map(number);
+                let values = cut.into_values();
+                let mut values = values.iter().map(number);
                 let x = values.next().flatten().filter(|x| x.is_finite() && spec.axis.contains(*x));
                 let Some(x) = x else { return Ok(()) };
                 for (value, stretches) in values.zip(&mut series) {

@@ -1,21 +1,37 @@
 //! Charts of long histories, drawn from rollups: a point of every so many lines.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use counterweight_segment::{Bucket, LEVELS, Located, Point, Rollup, Schema, Shape, bucket_lines};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use serde_json::Value;
 
 use super::columns::number;
-use super::rows::{cut_each, cut_some};
-use super::{Cursor, Layout, Reader, SampleSpec};
+use super::sampled::{cut_each, cut_some};
+use super::{ChunkHead, Cursor, Layout, Reader, SampleSpec};
 use crate::db::Source as _;
+use crate::entity::history_chunk::Model as Chunk;
 use crate::entity::history_rollup::{Column, Entity, Model};
 use crate::error::{Error, Result};
-use crate::history::Stream;
 use crate::history::sample::{Decimator, RowBudget};
 use crate::history::step::KEY as STEP;
 use crate::id::RunId;
+
+/// Chunks of a run that are read whether or not each has a point.
+const SHORT_TAIL: usize = 64;
+
+/// A chart that is to be drawn.
+struct Plan<'a> {
+    run: RunId,
+    layout: &'a Layout,
+    /// Lines of the wanted steps that are in no segment.
+    live: u64,
+    /// The levels at which it may be drawn.
+    levels: RangeInclusive<u8>,
+    /// By the number of a segment's first line: the shapes of the keys in it.
+    shapes: BTreeMap<i64, Vec<Shape>>,
+}
 
 /// What rollups say about the wanted keys.
 struct Drawing<'a> {
@@ -24,74 +40,76 @@ struct Drawing<'a> {
     rollups: Vec<HashMap<u64, Bucket>>,
     /// The key that the fewest lines have.
     rarest: usize,
-    /// By the number of a segment's first line: the shapes of the keys in it.
-    shapes: BTreeMap<i64, Vec<Shape>>,
+    shapes: &'a BTreeMap<i64, Vec<Shape>>,
 }
 
 impl Reader {
-    /// The rows of a chart, if the history is long enough for that, and rollups know all its keys. Every row is one
-    /// that was logged.
-    pub(super) async fn chart(
+    /// The rows of the charts of those runs whose history is long enough for that, and whose rollups know all keys.
+    /// Every row is one that was logged.
+    pub(super) async fn draw(
         &self,
-        run: RunId,
+        layouts: &HashMap<RunId, Layout>,
         spec: &SampleSpec,
         budget: &RowBudget,
-    ) -> Result<Option<Vec<Vec<Value>>>> {
-        let layout = Layout::load(&self.db, run, Stream::History).await?;
-        if layout.is_overwritten() {
-            return Ok(None);
-        }
-        let blocks = layout.segments.iter().flat_map(|segment| segment.blocks.iter());
-        let meeting = blocks.filter(|block| spec.range.may_meet(block.steps));
-        let merged: i64 = meeting.map(|block| block.line_count).sum();
-        let meeting =
-            layout.chunks.iter().filter(|chunk| spec.range.may_meet(chunk.min_step.zip(chunk.max_step)));
-        let live: i64 = meeting.map(|chunk| chunk.line_count).sum();
-        let lines = merged + live;
-        let wanted = spec.samples.max(1) as u64;
-        let enough = |level: &u8| lines.unsigned_abs() / bucket_lines(*level) >= wanted;
-        let Some(coarsest) = (0..LEVELS).rev().find(enough) else { return Ok(None) };
-        let finest = layout.segments.iter().map(|segment| segment.finest_level).max().unwrap_or_default();
-        let Some(shapes) = shapes(&layout, spec)? else { return Ok(None) };
-        for level in (finest..=coarsest).rev() {
-            let drawing = self.drawing(run, spec, level, &shapes).await?;
-            match drawing.points(live.unsigned_abs() / bucket_lines(level)) {
-                Points::TooFew => {}
-                Points::Unknown => return Ok(None),
-                Points::Found(points) => {
-                    let mut chosen = Decimator::new(spec.samples, budget);
-                    points.into_iter().try_for_each(|row| chosen.push(row))?;
-                    let covered = drawing.last_bucket();
-                    self.live_points(run, spec, &layout, level, covered, |row| chosen.push(row)).await?;
-                    return Ok(Some(chosen.finish()));
-                }
+    ) -> Result<HashMap<RunId, Vec<Vec<Value>>>> {
+        let mut waiting: BTreeMap<u8, Vec<Plan<'_>>> = BTreeMap::new();
+        for (run, layout) in layouts {
+            if let Some(plan) = Plan::of(*run, layout, spec)? {
+                waiting.entry(*plan.levels.end()).or_default().push(plan);
             }
         }
-        Ok(None)
+        let mut charts = HashMap::new();
+        while let Some((level, plans)) = waiting.pop_last() {
+            let runs: Vec<RunId> = plans.iter().map(|plan| plan.run).collect();
+            let mut rollups: HashMap<RunId, Vec<OfSegment>> = HashMap::new();
+            for found in self.rollups(&runs, &spec.keys, level).await? {
+                rollups.entry(found.run).or_default().push(found);
+            }
+            let mut drawn = Vec::with_capacity(plans.len());
+            for plan in plans {
+                let drawing = Drawing::new(spec, rollups.remove(&plan.run).unwrap_or_default(), &plan.shapes);
+                let covered = drawing.last_bucket();
+                match drawing.points(plan.live / bucket_lines(level)) {
+                    Points::TooFew if level > *plan.levels.start() => {
+                        waiting.entry(level - 1).or_default().push(plan);
+                    }
+                    Points::TooFew | Points::Unknown => {}
+                    Points::Found(points) => drawn.push((plan, points, covered)),
+                }
+            }
+            let chunks = self.some_chunks(drawn.iter().flat_map(|(plan, ..)| plan.short_tail())).await?;
+            for (plan, points, covered) in drawn {
+                let mut chosen = Decimator::new(spec.samples, budget);
+                points.into_iter().try_for_each(|row| chosen.push(row))?;
+                self.live_points(&plan, spec, (level, covered), &chunks, |row| chosen.push(row)).await?;
+                charts.insert(plan.run, chosen.finish());
+            }
+        }
+        Ok(charts)
     }
 
     /// Visits a row of every bucket of live lines that rollups do not cover, and the last row. The other lines of a
     /// bucket are not read: there may be many, where a writer is faster than merges.
     async fn live_points(
         &self,
-        run: RunId,
+        plan: &Plan<'_>,
         spec: &SampleSpec,
-        layout: &Layout,
-        level: u8,
-        covered: Option<u64>,
+        (level, covered): (u8, Option<u64>),
+        chunks: &HashMap<i64, Chunk>,
         mut visit: impl FnMut(Vec<Value>) -> Result<()> + Send,
     ) -> Result<()> {
         let span = i64::try_from(bucket_lines(level)).map_err(Error::internal)?;
         let after = |line: i64| (line / span + 1) * span;
+        let Plan { run, layout, .. } = *plan;
         let end = layout.line_count();
         let merged = layout.merged_lines();
         let covered = covered.map(i64::try_from).transpose().map_err(Error::internal)?;
         let mut next = covered.map_or(merged, |bucket| (bucket + 1) * span);
         let mut shown = merged - 1;
-        let walk = |lines| Cursor::through(self, spec.walk(run, lines), layout);
+        let walk = |lines| Cursor::knowing(self, spec.walk(run, lines), layout, chunks);
         cut_some(walk(next.max(merged)..end), |cut| {
             (shown, next) = (cut.line, after(cut.line));
-            visit(cut.values)?;
+            visit(cut.into_values())?;
             Ok(next)
         })
         .await?;
@@ -104,7 +122,7 @@ impl Reader {
             }
             let mut last = None;
             cut_each(walk(lines), |cut| {
-                last = Some(cut.values);
+                last = Some(cut.into_values());
                 Ok(())
             })
             .await?;
@@ -113,29 +131,6 @@ impl Reader {
             }
         }
         Ok(())
-    }
-
-    async fn drawing<'a>(
-        &self,
-        run: RunId,
-        spec: &'a SampleSpec,
-        level: u8,
-        shapes: &BTreeMap<i64, Vec<Shape>>,
-    ) -> Result<Drawing<'a>> {
-        let mut rollups = vec![Rollup::default(); spec.keys.len()];
-        for found in self.rollups(&[run], &spec.keys, level).await? {
-            if let Some(at) = spec.keys.iter().position(|key| *key == found.key) {
-                rollups[at].append(found.rollup);
-            }
-        }
-        let count =
-            |rollup: &Rollup| rollup.buckets.iter().map(|bucket| u64::from(bucket.count)).sum::<u64>();
-        let rarest = rollups.iter().map(count).enumerate().min_by_key(|(_, count)| *count);
-        let rollups = rollups
-            .into_iter()
-            .map(|rollup| rollup.buckets.into_iter().map(|bucket| (bucket.number, bucket)).collect());
-        let rarest = rarest.map_or(0, |(index, _)| index);
-        Ok(Drawing { spec, rollups: rollups.collect(), rarest, shapes: shapes.clone() })
     }
 
     /// Rollups of keys at a level by segment, in one statement and the order of lines.
@@ -173,7 +168,52 @@ enum Points {
     Unknown,
 }
 
-impl Drawing<'_> {
+impl<'a> Plan<'a> {
+    fn of(run: RunId, layout: &'a Layout, spec: &SampleSpec) -> Result<Option<Self>> {
+        if layout.is_overwritten() {
+            return Ok(None);
+        }
+        let blocks = layout.segments.iter().flat_map(|segment| segment.blocks.iter());
+        let meeting = blocks.filter(|block| spec.range.may_meet(block.steps));
+        let merged: i64 = meeting.map(|block| block.line_count).sum();
+        let meeting =
+            layout.chunks.iter().filter(|chunk| spec.range.may_meet(chunk.min_step.zip(chunk.max_step)));
+        let live: i64 = meeting.map(|chunk| chunk.line_count).sum();
+        let (lines, live) = ((merged + live).unsigned_abs(), live.unsigned_abs());
+        let wanted = spec.samples.max(1) as u64;
+        let enough = |level: &u8| lines / bucket_lines(*level) >= wanted;
+        let Some(coarsest) = (0..LEVELS).rev().find(enough) else { return Ok(None) };
+        let finest = layout.segments.iter().map(|segment| segment.finest_level).max().unwrap_or_default();
+        let levels = finest..=coarsest;
+        let shapes = if levels.is_empty() { None } else { shapes(layout, spec)? };
+        Ok(shapes.map(|shapes| Self { run, layout, live, levels, shapes }))
+    }
+
+    /// The chunks that are not merged yet, if so few that all of them may as well be read. Of many, most are skipped.
+    fn short_tail(&self) -> &'a [ChunkHead] {
+        let chunks = &self.layout.chunks;
+        if chunks.len() <= SHORT_TAIL { chunks } else { &[] }
+    }
+}
+
+impl<'a> Drawing<'a> {
+    /// From what segments have of the keys, in the order of lines.
+    fn new(spec: &'a SampleSpec, found: Vec<OfSegment>, shapes: &'a BTreeMap<i64, Vec<Shape>>) -> Self {
+        let mut rollups = vec![Rollup::default(); spec.keys.len()];
+        for found in found {
+            if let Some(at) = spec.keys.iter().position(|key| *key == found.key) {
+                rollups[at].append(found.rollup);
+            }
+        }
+        let count =
+            |rollup: &Rollup| rollup.buckets.iter().map(|bucket| u64::from(bucket.count)).sum::<u64>();
+        let rarest = rollups.iter().map(count).enumerate().min_by_key(|(_, count)| *count);
+        let rarest = rarest.map_or(0, |(index, _)| index);
+        let by_number =
+            |rollup: Rollup| rollup.buckets.into_iter().map(|bucket| (bucket.number, bucket)).collect();
+        Self { spec, rollups: rollups.into_iter().map(by_number).collect(), rarest, shapes }
+    }
+
     fn last_bucket(&self) -> Option<u64> {
         self.rollups.get(self.rarest)?.keys().max().copied()
     }

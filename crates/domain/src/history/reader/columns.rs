@@ -17,12 +17,40 @@ use crate::history::step::KEY as STEP;
 /// Beyond this, a double no longer holds every whole number.
 const EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
-/// A row, cut down to the wanted keys.
-#[derive(Clone, Debug)]
-pub(in crate::history) struct Cut {
-    pub(in crate::history) line: i64,
-    /// In the order of the keys; null for one that a sparse row lacks.
-    pub(in crate::history) values: Vec<Value>,
+/// The values of a key in consecutive rows, as they are stored.
+struct Column {
+    values: Vec<Option<Scalar>>,
+    shape: Shape,
+}
+
+impl Column {
+    fn at(&self, row: usize) -> Option<&Scalar> {
+        self.values.get(row)?.as_ref()
+    }
+}
+
+/// Rows of a row group, cut down to the wanted keys.
+pub(in crate::history) struct Cuts {
+    /// Those that have what is wanted.
+    lines: Vec<i64>,
+    /// The line of the first value of each column.
+    first_line: i64,
+    /// In the order of the keys; none for one that no row has.
+    columns: Vec<Option<Column>>,
+}
+
+impl Cuts {
+    /// Which lines they are.
+    pub(super) fn lines(&self) -> &[i64] {
+        &self.lines
+    }
+
+    /// What a line has, in the order of the keys; null for a key that a sparse row lacks.
+    pub(super) fn values(&self, line: i64) -> Vec<Value> {
+        let row = usize::try_from(line - self.first_line).unwrap_or(usize::MAX);
+        let value = |column: &Column| Some(json(column.at(row)?, &column.shape));
+        self.columns.iter().map(|column| column.as_ref().and_then(value).unwrap_or(Value::Null)).collect()
+    }
 }
 
 /// The columns that answer for some keys of a segment, and the row groups that are still to be read.
@@ -110,40 +138,41 @@ impl Groups {
     }
 
     /// The wanted rows of the next row group; none when that was the last.
-    pub(super) async fn next(&mut self, blobs: &BlobStore, walk: &Walk<'_>) -> Result<Option<Vec<Cut>>> {
+    pub(super) async fn next(&mut self, blobs: &BlobStore, walk: &Walk<'_>) -> Result<Option<Cuts>> {
         let Some((group, start, lines)) = self.left.pop_front() else { return Ok(None) };
         let Some(layout) = &self.layout else { return Ok(None) };
-        let known: Vec<(usize, usize)> =
-            self.columns.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?.0))).collect();
-        let mut reads = Vec::with_capacity(known.len());
-        for (_, column) in &known {
-            reads.push(self.segment.columns.read(blobs, layout.byte_range(group, *column)?));
+        let known = || self.columns.iter().flatten().map(|(column, _)| *column);
+        let mut reads = Vec::with_capacity(self.columns.len());
+        for column in known() {
+            reads.push(self.segment.columns.read(blobs, layout.byte_range(group, column)?));
         }
         let row = |line: i64| usize::try_from(line - start).map_err(Error::internal);
         let rows = row(lines.start)?..row(lines.end)?;
-        let mut columns: Vec<_> = self.columns.iter().map(|_| Vec::new().into_iter()).collect();
-        for ((at, column), bytes) in known.into_iter().zip(try_join_all(reads).await?) {
-            columns[at] = layout.decode(group, column, bytes, rows.clone())?.into_iter();
+        let mut decoded = Vec::with_capacity(self.columns.len());
+        for (column, bytes) in known().zip(try_join_all(reads).await?) {
+            decoded.push(layout.decode(group, column, bytes, rows.clone())?);
         }
-        let mut cuts = Vec::new();
-        for line in lines {
-            let row: Vec<Option<Scalar>> = columns.iter_mut().map(|column| column.next().flatten()).collect();
-            if !self.is_at_wanted_step(&row, walk) {
-                continue;
-            }
-            let values = row.into_iter().zip(&self.columns).take(self.keys);
-            let value = |(scalar, column): (Option<Scalar>, &Option<(usize, Shape)>)| {
-                let value = scalar.zip(column.as_ref()).map(|(scalar, (_, shape))| json(scalar, shape));
-                value.or_else(|| walk.sparse.then_some(Value::Null))
-            };
-            cuts.extend(values.map(value).collect::<Option<_>>().map(|values| Cut { line, values }));
-        }
-        Ok(Some(cuts))
+        let mut decoded = decoded.into_iter();
+        let columns = self.columns.iter().map(|known| {
+            let (_, shape) = known.as_ref()?;
+            Some(Column { values: decoded.next()?, shape: shape.clone() })
+        });
+        let mut columns: Vec<_> = columns.collect();
+        let is_wanted = |row: usize| {
+            let has =
+                |column: &Option<Column>| column.as_ref().is_some_and(|column| column.at(row).is_some());
+            self.is_at_wanted_step(&columns, row, walk) && (walk.sparse || columns.iter().all(has))
+        };
+        let wanted =
+            lines.clone().zip(0..).filter(|(_, row)| is_wanted(*row)).map(|(line, _)| line).collect();
+        columns.truncate(self.keys);
+        Ok(Some(Cuts { lines: wanted, first_line: lines.start, columns }))
     }
 
-    fn is_at_wanted_step(&self, row: &[Option<Scalar>], walk: &Walk<'_>) -> bool {
+    fn is_at_wanted_step(&self, columns: &[Option<Column>], row: usize, walk: &Walk<'_>) -> bool {
         let Some(step) = self.step else { return true };
-        matches!(row.get(step), Some(Some(Scalar::Int(step))) if walk.steps.contains(*step))
+        let step = columns.get(step).and_then(|column| column.as_ref()?.at(row));
+        matches!(step, Some(Scalar::Int(step)) if walk.steps.contains(*step))
     }
 }
 
@@ -157,12 +186,12 @@ fn meeting(segment: &Segment, lines: &Range<i64>, walk: &Walk<'_>) -> Range<i64>
     lines.start.max(first.first_line)..lines.end.min(last.end())
 }
 
-fn json(scalar: Scalar, shape: &Shape) -> Value {
+fn json(scalar: &Scalar, shape: &Shape) -> Value {
     match scalar {
-        Scalar::Bool(value) => value.into(),
-        Scalar::Int(value) => value.into(),
-        Scalar::Text(value) => value.into(),
-        Scalar::Double(value) => number(value, shape),
+        Scalar::Bool(value) => (*value).into(),
+        Scalar::Int(value) => (*value).into(),
+        Scalar::Text(value) => value.as_str().into(),
+        Scalar::Double(value) => number(*value, shape),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::columns::{Cut, Groups};
+use super::columns::{Cuts, Groups};
 use super::{ChunkHead, Extent, Layout, Reader, StepRange, Walk};
 use crate::db::Source as _;
 use crate::entity::history_chunk::{Column, Entity, Model};
@@ -16,6 +16,9 @@ use crate::history::segment::{Block, Segment};
 
 /// Chunks fetched by one statement.
 const CHUNKS_AT_ONCE: usize = 16;
+/// What is read of the chunks of many runs by one statement.
+const MOST_CHUNKS: usize = 8192;
+const MOST_CHUNK_BYTES: i64 = 64 * 1024 * 1024;
 /// Bytes of a segment fetched by one request.
 const BYTES_AT_ONCE: u64 = 1024 * 1024;
 /// How often what was to be read may be merged away before it was.
@@ -26,7 +29,7 @@ pub(in crate::history) enum Piece {
     /// Whole lines.
     Lines(Batch),
     /// Rows that have all wanted keys, or some where the walk is sparse, cut down to these, at steps that are wanted.
-    Cuts(Vec<Cut>),
+    Cuts(Cuts),
 }
 
 /// Consecutive lines in memory.
@@ -72,20 +75,15 @@ impl<'a> Cursor<'a> {
         Self { reader, walk, chunks: None, position, steps: None, ready, reloads, skips }
     }
 
-    /// A walk that does not ask where lines are, as long as they still are there.
-    pub(super) fn through(reader: &'a Reader, walk: Walk<'a>, layout: &Layout) -> Self {
-        let steps = Some(plan(layout, &walk, walk.lines.start));
-        Self { steps, ..Self::new(reader, walk) }
-    }
-
-    /// One that takes no statement of its own where everything is as it was.
+    /// A walk that does not ask where lines are, nor reads those of some chunks, as long as all is as it was.
     pub(super) fn knowing(
         reader: &'a Reader,
         walk: Walk<'a>,
         layout: &Layout,
         chunks: &'a HashMap<i64, Model>,
     ) -> Self {
-        Self { chunks: Some(chunks), ..Self::through(reader, walk, layout) }
+        let steps = Some(plan(layout, &walk, walk.lines.start));
+        Self { steps, chunks: Some(chunks), ..Self::new(reader, walk) }
     }
 
     /// What it walks through.
@@ -211,6 +209,20 @@ impl<'a> Cursor<'a> {
 }
 
 impl Reader {
+    /// The first of these chunks, as many as may be in memory.
+    pub(super) async fn some_chunks(
+        &self,
+        heads: impl Iterator<Item = &ChunkHead>,
+    ) -> Result<HashMap<i64, Model>> {
+        let mut bytes = 0;
+        let heads = heads.take(MOST_CHUNKS).take_while(|head| {
+            bytes += i64::from(head.raw_bytes);
+            bytes <= MOST_CHUNK_BYTES
+        });
+        let ids: Vec<i64> = heads.map(|head| head.id).collect();
+        if ids.is_empty() { Ok(HashMap::new()) } else { self.chunks(ids).await }
+    }
+
     /// Chunks by id; those that were merged away are left out.
     pub(super) async fn chunks(&self, ids: impl IntoIterator<Item = i64>) -> Result<HashMap<i64, Model>> {
         let rows = Entity::find().filter(Column::Id.is_in(ids)).all(self.db.connection()).await?;

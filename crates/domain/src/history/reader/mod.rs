@@ -7,6 +7,7 @@ mod cursor;
 mod layout;
 mod lines;
 mod rows;
+mod sampled;
 
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ use counterweight_storage::BlobStore;
 pub(super) use self::cursor::{Batch, Cursor, Piece};
 pub(super) use self::layout::{ChunkHead, Extent, Layout};
 pub use self::lines::LinePage;
-pub use self::rows::{MOST_ROWS, SampleSpec, StepRange};
+pub use self::rows::{MOST_ROWS, StepRange};
+pub use self::sampled::{Sample, SampleSpec, SampledRow};
 use super::Stream;
 use crate::db::Db;
 use crate::id::RunId;
