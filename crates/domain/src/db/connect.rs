@@ -67,6 +67,8 @@ fn sqlite_path(url: &str) -> Option<&str> {
 
 /// How `PRAGMA auto_vacuum` calls it.
 const INCREMENTAL: i64 = 2;
+/// In kibibytes, for each reader: a page of a long listing touches more than SQLite's own two megabytes.
+const READER_CACHE: &str = "-8192";
 const LOG_LEVEL: log::LevelFilter = log::LevelFilter::Trace;
 
 async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection> {
@@ -84,7 +86,7 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
                 .busy_timeout(BUSY_TIMEOUT)
                 .with_regexp();
             if read_only {
-                return options.pragma("query_only", "ON");
+                return options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE);
             }
             // Deleted rows are overwritten with zeros, and `Db::reclaim` takes their pages off the file.
             options.auto_vacuum(SqliteAutoVacuum::Incremental).pragma("secure_delete", "ON")

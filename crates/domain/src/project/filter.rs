@@ -247,6 +247,7 @@ mod tests {
             name: "wandb-registry-model".to_owned(),
             description: None,
             repo: None,
+            run_counter: 0,
             created_at: Timestamp::parse("2026-01-01").unwrap(),
             updated_at: Timestamp::parse("2026-01-02").unwrap(),
             access: Access::Private,

@@ -59,6 +59,8 @@ pub struct Project {
     pub description: Option<String>,
     /// Git remote.
     pub repo: Option<String>,
+    /// How many runs were ever created in it.
+    pub run_counter: i64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

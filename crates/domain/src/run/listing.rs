@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait, FromQueryResult as _};
 
 use super::Run;
-use super::access::{Access, Weights};
+use super::access::Access;
 use super::segments::Listing;
 use crate::db::Source;
 use crate::db::page::{self, ListId, MOST_ITEMS, Page, cursor_invalid};
@@ -28,8 +28,8 @@ pub async fn list(
     let first = Ord::min(first, MOST_ITEMS);
     let compiler = Compiler::new(project, db.connection().get_database_backend());
     let listing = Listing::new(compiler, filter, order);
-    let weights = Weights::load(db.connection(), compiler, filter).await?;
-    let access = weights.for_page(first, listing.is_indexed());
+    let page = (first, listing.is_indexed());
+    let access = Access::for_page(db.connection(), compiler, filter, page).await?;
     list_by(db, &access, &listing, order, first, after).await
 }
 
@@ -75,7 +75,7 @@ pub async fn count(db: &impl Source, project: &Project, filter: &RunFilter) -> R
     let compiler = Compiler::new(project, connection.get_database_backend());
     let mut query = Query::select();
     query.expr_as(Expr::cust("COUNT(*)"), "runs");
-    if let Some(access) = Weights::load(connection, compiler, filter).await?.for_all() {
+    if let Some(access) = Access::for_all(connection, compiler, filter).await? {
         let id = access.begin(&mut query, compiler.backend());
         query.cond_where(compiler.for_few().with_id(&id).condition(filter));
     } else {

@@ -30,6 +30,7 @@ fn project() -> Project {
         name: "demo".to_owned(),
         description: None,
         repo: None,
+        run_counter: 0,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         access: project::Access::Private,
