@@ -5,8 +5,9 @@ use axum::http::Method;
 use axum::http::header::CONTENT_LENGTH;
 use counterweight_storage::Fault;
 use futures_util::stream;
+use tokio::sync::oneshot;
 
-use crate::support::{TestApp, TestRun, backend_test, path_of};
+use crate::support::{Answer, GC, TestApp, TestArtifact, TestRun, backend_test, path_of};
 
 /// Puts a file, with headers and a body of its own.
 async fn put(app: &TestApp, run: &TestRun, header: (&str, &str), body: Body) -> (u16, String) {
@@ -87,29 +88,52 @@ backend_test!(a_failing_store_is_trouble_that_passes, |app| {
     assert!(download.headers.contains_key("retry-after"));
 });
 
+/// What an upload is answered that begins before something else does and ends after it.
+async fn put_during(app: &TestApp, url: &str, meanwhile: impl AsyncFnOnce()) -> Answer {
+    let (begun, has_begun) = oneshot::channel();
+    let (over, is_over) = oneshot::channel();
+    let body = stream::once(async move {
+        begun.send(()).unwrap();
+        is_over.await.unwrap();
+        Ok::<_, std::io::Error>(Bytes::from("too late"))
+    });
+    let upload = app.ada.fetch(Method::PUT, url, Body::from_stream(body));
+    let other = async {
+        has_begun.await.unwrap();
+        meanwhile().await;
+        over.send(()).unwrap();
+    };
+    tokio::join!(upload, other).0
+}
+
 backend_test!(an_upload_that_was_in_flight_when_its_run_was_deleted_is_refused, |app| {
     let run = run_with_a_file(app).await;
     let url = run.upload_url("a").await;
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (deleted, is_deleted) = tokio::sync::oneshot::channel();
-    let body = stream::once(async move {
-        begun.send(()).unwrap();
-        is_deleted.await.unwrap();
-        Ok::<_, std::io::Error>(Bytes::from("too late"))
-    });
-    let upload = app.ada.fetch(Method::PUT, &url, Body::from_stream(body));
-    let delete = async {
-        has_begun.await.unwrap();
-        run.delete().await;
-        deleted.send(()).unwrap();
-    };
-    let (answer, ()) = tokio::join!(upload, delete);
+    let answer = put_during(app, &url, async || drop(run.delete().await)).await;
     assert_eq!(answer.outcome(), (410, "RUN_DELETED".into()));
     assert_eq!(app.objects().await.len(), 2);
     app.collect().await;
     assert_eq!(app.objects().await.len(), 1, "what came too late is collected");
     run.change("restoreRun").await;
     assert_eq!(run.download("a").await.body, "before");
+});
+
+backend_test!(an_upload_that_outlives_its_version_leaves_nothing, |app| {
+    app.ada.run("demo", "r").await;
+    let (marked, swept) = (GC.upload_window + GC.interval, GC.grace);
+    for spans in [&[marked][..], &[marked, swept], &[marked, swept, marked, swept]] {
+        let version = TestArtifact::begin(&app.ada, "demo", "data", &[("x", "too late")]).await;
+        let url = version.announce().await.remove(0).unwrap();
+        let wait = async || {
+            for span in spans {
+                app.wait(*span).await;
+            }
+        };
+        let answer = put_during(app, &url, wait).await;
+        assert_eq!(answer.outcome(), (404, "NOT_FOUND".to_owned()), "{spans:?}");
+        app.collect().await;
+        assert_eq!(app.objects().await, Vec::<String>::new(), "{spans:?}");
+    }
 });
 
 backend_test!(of_two_uploads_of_a_name_one_stays, |app| {

@@ -133,8 +133,11 @@ pub async fn complete_parts(
         ),
         other => Error::unavailable(other),
     })?;
-    finish_upload(db, id, blob_id, stored.size_bytes, Some(stored.md5)).await?;
-    Ok(digest.base64())
+    let finished = finish_upload(db, id, blob_id, stored.size_bytes, Some(stored.md5)).await;
+    if finished.is_err() {
+        blob::discard_late(db, blobs, blob_id, key).await;
+    }
+    finished.map(|()| digest.base64())
 }
 
 /// Gives up an upload in parts.

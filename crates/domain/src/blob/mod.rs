@@ -6,6 +6,7 @@
 mod batch;
 mod collect;
 mod commands;
+mod late;
 mod references;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use self::collect::{
     Candidate, Cursor, Doom, candidates, doom, due_for_sweep, forget, revive, sweep_failed,
 };
 pub use self::commands::{Content, StoredContent, begin, complete, complete_content, touch, touch_content};
+pub use self::late::discard_late;
 pub use crate::entity::blob::Model as Blob;
 
 /// Where a blob stands between its first byte and its last.

@@ -6,13 +6,14 @@ use axum::http::header::{CONTENT_LENGTH, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use counterweight_domain::artifact::{self, PartTarget};
+use counterweight_domain::blob;
 use counterweight_domain::file::{self, FileName, Grant};
 use counterweight_domain::history;
 use counterweight_domain::id::{BlobId, UploadId};
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
-    BlobStore, BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit,
-    StorageError, Stored, TokenError,
+    BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit, StorageError,
+    Stored, TokenError,
 };
 use futures_util::TryStreamExt as _;
 
@@ -77,8 +78,8 @@ pub async fn put(
     let stored =
         state.blobs.put_checked(&upload.key, chunks(body), limit, &digests).await.map_err(refused)?;
     let finished = finish(&state, &grant, &upload, stored).await;
-    if let Err(Error::Conflict { .. }) = finished {
-        discard(&state.blobs, upload.key).await;
+    if finished.is_err() {
+        blob::discard_late(&state.db, &state.blobs, upload.blob_id, upload.key).await;
     }
     finished?;
     let etag = HeaderValue::try_from(format!("\"{}\"", stored.md5)).map_err(Error::internal)?;
@@ -150,15 +151,6 @@ async fn finish(state: &AppState, grant: &Grant, upload: &Upload, stored: Stored
             artifact::finish_manifest_upload(db, *manifest_id, blob_id, size_bytes, md5).await
         }
         _ => Err(Error::internal("an upload that was not begun")),
-    }
-}
-
-/// Removes what arrived after its row was given up: no collection would find it.
-async fn discard(blobs: &BlobStore, key: ObjectKey) {
-    for (key, outcome) in blobs.delete_many(&[key]).await {
-        if let Err(error) = outcome {
-            tracing::warn!(object.key = %key, error = &error as &dyn std::error::Error, "not removed");
-        }
     }
 }
 
