@@ -252,9 +252,7 @@ backend_test!(a_run_takes_its_artifacts_along_only_when_told_to, |app| {
     let kept = TestArtifact::begin_with(&app.ada, "demo", "kept", &[("k", "k")], of("keeper")).await;
     let gone_too = TestArtifact::begin_with(&app.ada, "demo", "taken", &[("t", "t")], of("taker")).await;
     for version in [&kept, &gone_too] {
-        version.send_files().await;
-        version.send_manifest(&version.manifest(), "FULL").await;
-        version.commit().await;
+        version.publish().await;
     }
     keeper.delete().await;
     app.ada.mutate("deleteRun", json!({"id": taker.id, "deleteArtifacts": true}), "clientMutationId").await;
@@ -289,9 +287,7 @@ backend_test!(versions_end_by_themselves_unless_a_registry_has_them, |app| {
         json!({"ttlDurationSeconds": hour}),
     );
     let version = version.await;
-    version.send_files().await;
-    version.send_manifest(&version.manifest(), "FULL").await;
-    version.commit().await;
+    version.publish().await;
     let ttl = "query($id: ID!) { artifact(id: $id) { ttlDurationSeconds ttlIsInherited } }";
     let shown = app.ada.graphql(ttl, json!({"id": version.id})).await;
     assert_eq!(shown["artifact"], json!({"ttlDurationSeconds": hour, "ttlIsInherited": false}));
@@ -362,9 +358,7 @@ backend_test!(what_a_protected_alias_names_is_deleted_by_administrators_alone, |
     app.ada.graphql(query, ()).await;
     let of_team = || json!({"entityName": "crew"});
     let version = TestArtifact::begin_with(&app.ada, "demo", "data", &[("x", "x")], of_team()).await;
-    version.send_files().await;
-    version.send_manifest(&version.manifest(), "FULL").await;
-    version.commit().await;
+    version.publish().await;
     let protect = json!({"entityName": "crew", "projectName": "demo", "aliases": ["latest"]});
     owner.mutate("setProtectedAliases", protect, "success").await;
     let query =

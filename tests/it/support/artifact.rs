@@ -136,6 +136,14 @@ impl TestArtifact {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
+    /// Sends its files and its manifest, and commits it. How many files were sent.
+    pub(crate) async fn publish(&self) -> usize {
+        let sent = self.send_files().await;
+        self.send_manifest(&self.manifest(), "FULL").await;
+        self.commit().await;
+        sent
+    }
+
     /// Commits it.
     pub(crate) async fn commit(&self) {
         let input = json!({"artifactID": self.id});
@@ -158,9 +166,7 @@ impl TestArtifact {
         if version.state == "COMMITTED" {
             return (version, 0);
         }
-        let sent = version.send_files().await;
-        version.send_manifest(&version.manifest(), "FULL").await;
-        version.commit().await;
+        let sent = version.publish().await;
         (version, sent)
     }
 

@@ -26,10 +26,7 @@ pub async fn notify(
 ) -> Result<bool> {
     let found = run::resolve_to_write(tx, caller, entity, project, name).await?;
     // Two alerts of one title meet here, and so do an alert and a deletion.
-    let found = run::hold(tx, found.id).await?;
-    if !found.lifecycle.is_reachable() {
-        return Err(Error::RunDeleted { path: run::path_of(tx, &found).await? });
-    }
+    let found = run::hold_reachable(tx, found.id).await?;
     let told = || alert::Entity::find().filter(Column::RunId.eq(found.id));
     // Plan: ix_alert_title (run_id =, title =, created_at >).
     let recent =

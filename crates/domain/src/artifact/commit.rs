@@ -26,6 +26,7 @@ use crate::entity::{
 };
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, EntityId};
+use crate::run::{self, Lifecycle};
 
 /// Entries that one transaction writes.
 const BATCH: usize = 500;
@@ -254,6 +255,11 @@ async fn publish(
 ) -> Result<Artifact> {
     let id = located.artifact.id;
     let tx = db.begin_write().await?;
+    // Before the collection, as where a run is deleted with what it made.
+    let run = match located.artifact.run_id {
+        Some(run) => Some(run::hold(&tx, run).await?),
+        None => None,
+    };
     let collection = collections::hold(&tx, located.collection.id).await?;
     if !hold_pending(&tx, id).await? {
         return Ok(queries::locate(&tx, caller, id).await?.artifact);
@@ -284,8 +290,9 @@ async fn publish(
     let wanted: Vec<String> =
         located.artifact.requested_aliases.0.iter().map(|wanted| wanted.alias.clone()).collect();
     aliases::assign(&tx, &located.project, &collection, id, &wanted, caller).await?;
-    if let Some(run) = located.artifact.run_id {
-        lineage::note(&tx, run, id, ArtifactRole::Output, None).await?;
+    // A tombstone keeps nothing.
+    if let Some(run) = run.filter(|run| run.lifecycle != Lifecycle::Purged) {
+        lineage::note(&tx, run.id, id, ArtifactRole::Output, None).await?;
     }
     upload::Entity::delete_many().filter(upload::Column::ArtifactId.eq(id)).exec(tx.connection()).await?;
     let mut row = located.artifact.clone().into_active_model();

@@ -71,7 +71,11 @@ pub async fn create(tx: &WriteTx, caller: &Caller, new: NewArtifact) -> Result<A
     let project = project.ok_or_else(|| Error::not_found("project", format!("{owner}/{name}")))?;
     project::authorize(tx, caller, project.id, Role::Member).await?;
     let run = match new.run_name.as_deref().filter(|run| !run.is_empty()) {
-        Some(run) => Some(run::resolve(tx, caller, owner, name, run).await?),
+        Some(run) => {
+            let found = run::resolve(tx, caller, owner, name, run).await?;
+            // A version and the deletion of its run meet here.
+            Some(run::hold_reachable(tx, found.id).await?)
+        }
         None => None,
     };
     let artifact_type = ensure_type(tx, project.id, &new.type_name, None).await?;

@@ -1,5 +1,6 @@
 //! Deleting versions: gone from every lookup at once, rows by a job, bytes by collection.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
@@ -90,18 +91,31 @@ async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
     Ok(())
 }
 
-/// Deletes what a run made and nobody else did, with the run. Answers which versions.
+/// Deletes what a run logged, with the run, which is held: also where another run has logged the same, since that is one
+/// version, and also what it has begun and not finished. Answers which versions.
 pub(crate) async fn delete_of_run(tx: &WriteTx, caller: &Caller, run: RunId) -> Result<Vec<ArtifactId>> {
     // Plan: ux_run_artifact_run_id.
-    let made = run_artifact::Entity::find()
+    let logged: Vec<ArtifactId> = run_artifact::Entity::find()
+        .select_only()
+        .column(run_artifact::Column::ArtifactId)
         .filter(run_artifact::Column::RunId.eq(run))
         .filter(run_artifact::Column::Role.eq(ArtifactRole::Output))
-        .order_by_asc(run_artifact::Column::ArtifactId)
+        .into_tuple()
         .all(tx.connection())
         .await?;
+    // Plan: ix_artifact_run_id.
+    let begun: Vec<ArtifactId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::RunId.eq(run))
+        .filter(Column::State.eq(ArtifactState::Pending))
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    let made: BTreeSet<ArtifactId> = logged.into_iter().chain(begun).collect();
     let mut deleted = Vec::with_capacity(made.len());
-    for edge in made {
-        match delete(tx, caller, edge.artifact_id, true).await {
+    for id in made {
+        match delete(tx, caller, id, true).await {
             Ok(gone) => deleted.push(gone.id),
             // It went before.
             Err(Error::NotFound { .. }) => {}

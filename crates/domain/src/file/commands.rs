@@ -21,14 +21,13 @@ use crate::run;
 /// takes what is left of them.
 pub async fn begin_upload(db: &Db, run_id: RunId) -> Result<(BlobId, ObjectKey)> {
     let tx = db.begin_write().await?;
-    check_writable(&tx, run_id).await?;
+    run::hold_reachable(&tx, run_id).await?;
     let announced = blob::begin(&tx).await?;
     tx.commit().await?;
     Ok(announced)
 }
 
-/// The bytes have arrived and are durable: the file now has them, and what it had before is unreferenced. After a
-/// conflict nothing ever will refer to them, and perhaps no row is left to collect them by.
+/// The bytes have arrived and are durable: the file now has them, and what it had before is unreferenced.
 pub async fn finish_upload(
     db: &Db,
     run_id: RunId,
@@ -39,7 +38,7 @@ pub async fn finish_upload(
 ) -> Result<()> {
     let tx = db.begin_write().await?;
     blob::complete(&tx, blob_id, size_bytes, md5).await?;
-    check_writable(&tx, run_id).await?;
+    run::hold_reachable(&tx, run_id).await?;
     let row = run_file::ActiveModel {
         id: NotSet,
         run_id: Set(run_id),
@@ -57,16 +56,6 @@ pub async fn finish_upload(
         .exec_without_returning(tx.connection())
         .await?;
     tx.commit().await
-}
-
-/// Holds the run's row until the end of the transaction, so that it is not deleted or purged meanwhile.
-async fn check_writable(tx: &WriteTx, run_id: RunId) -> Result<()> {
-    let found = run::load_for_update(tx, &[run_id]).await?.remove(&run_id);
-    let found = found.ok_or_else(|| Error::not_found("run", run_id.to_node_id()))?;
-    if found.lifecycle.is_reachable() {
-        return Ok(());
-    }
-    Err(Error::RunDeleted { path: run::path_of(tx, &found).await? })
 }
 
 /// Deletes files of runs that the caller may write, in `project` where it is given. All or none: an id that is not

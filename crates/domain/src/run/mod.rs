@@ -35,7 +35,7 @@ pub use self::queries::{
     find, find_by_id, find_by_path, find_including_deleted, get_documents, get_many, list_trash, resolve,
     resolve_to_write,
 };
-pub(crate) use self::queries::{hold, load_apart_from_project, load_for_update, path_of};
+pub(crate) use self::queries::{hold, hold_reachable, load_apart_from_project, load_for_update, path_of};
 pub use self::state::{Lifecycle, RunState, Tags, ValueScope};
 pub use self::upsert::{Upsert, Upserted, upsert};
 #[cfg(test)]

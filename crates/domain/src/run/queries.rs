@@ -215,6 +215,15 @@ pub(crate) async fn hold(tx: &WriteTx, id: RunId) -> Result<Run> {
     held.ok_or_else(|| Error::not_found("run", id.to_node_id()))
 }
 
+/// The same, of one that can be reached; `RunDeleted` when it no longer can.
+pub(crate) async fn hold_reachable(tx: &WriteTx, id: RunId) -> Result<Run> {
+    let held = hold(tx, id).await?;
+    if held.lifecycle.is_reachable() {
+        return Ok(held);
+    }
+    Err(Error::RunDeleted { path: path_of(tx, &held).await? })
+}
+
 /// Runs by id, locked until the transaction ends. `SQLite` has one writer and needs no lock; the order keeps two
 /// servers on `PostgreSQL` from waiting for each other in a circle.
 pub(crate) async fn load_for_update(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Run>> {

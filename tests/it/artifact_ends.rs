@@ -1,0 +1,74 @@
+//! How versions end: with their run.
+
+use counterweight_domain::deletion::{self, Purge};
+use counterweight_domain::id::RunId;
+use serde_json::json;
+
+use crate::support::{Client, TRASH, TestArtifact, TestRun, backend_test, lookup};
+
+async fn delete_with_artifacts(client: &Client, run: &TestRun) {
+    let input = json!({"id": run.id, "deleteArtifacts": true});
+    client.mutate("deleteRun", input, "clientMutationId").await;
+}
+
+/// A version of `data` that is being made by a run of `demo`, with all that its commit needs.
+async fn sent(client: &Client, run: &str, content: &str) -> TestArtifact {
+    let more = json!({"runName": run});
+    let version = TestArtifact::begin_with(client, "demo", "data", &[("x", content)], more).await;
+    version.send_files().await;
+    version.send_manifest(&version.manifest(), "FULL").await;
+    version
+}
+
+backend_test!(a_run_takes_along_what_it_has_begun_and_not_finished, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let version = sent(&app.ada, "r", "1").await;
+    delete_with_artifacts(&app.ada, &run).await;
+    assert_eq!(version.commit_refused().await.code, "NOT_FOUND");
+    run.change("restoreRun").await;
+    assert_eq!(version.commit_refused().await.code, "NOT_FOUND", "it does not come back with the run");
+    assert_eq!(lookup(&app.ada, "demo", "data:latest").await, None);
+    app.collect().await;
+    assert_eq!(app.objects().await, Vec::<String>::new());
+});
+
+backend_test!(a_run_takes_along_all_that_it_logged_and_nothing_that_it_used, |app| {
+    let (first, second) = (app.ada.run("demo", "first").await, app.ada.run("demo", "second").await);
+    let version = sent(&app.ada, "first", "1").await;
+    version.commit().await;
+    let use_it =
+        json!({"entityName": "ada", "projectName": "demo", "runName": "second", "artifactID": version.id});
+    app.ada.mutate("useArtifact", use_it, "artifact { id }").await;
+    delete_with_artifacts(&app.ada, &second).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:latest").await.unwrap().0, version.id);
+    second.change("restoreRun").await;
+    let again =
+        TestArtifact::begin_with(&app.ada, "demo", "data", &[("x", "1")], json!({"runName": "second"}));
+    assert_eq!(again.await.id, version.id, "it is one version that both have logged");
+    delete_with_artifacts(&app.ada, &second).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:latest").await, None);
+    let left = first.field("outputArtifacts { totalCount }").await;
+    assert_eq!(left["totalCount"], 0);
+    app.run_jobs().await;
+});
+
+backend_test!(a_version_that_is_finished_after_its_run_was_purged_is_nobodys, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let version = sent(&app.ada, "r", "1").await;
+    let deletion = run.delete().await;
+    app.advance(TRASH);
+    let id = RunId::from_node_id(&run.id).unwrap();
+    assert_eq!(deletion::purge(&app.db, id, &deletion).await.unwrap(), Purge::Complete);
+    version.commit().await;
+    assert_eq!(lookup(&app.ada, "demo", "data:latest").await.unwrap().0, version.id);
+    assert_eq!(app.rows("run_artifact").await, 0);
+});
+
+backend_test!(a_version_is_not_begun_by_a_run_that_is_deleted, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.delete().await;
+    let files = [("x".to_owned(), "1".to_owned())];
+    let input = TestArtifact::input(&app.ada, "demo", "data", &files, json!({"runName": "r"}));
+    assert_eq!(app.ada.refused("createArtifact", input).await.code, "RUN_DELETED");
+    assert_eq!(app.rows("artifact").await, 0);
+});
