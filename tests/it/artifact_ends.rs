@@ -1,10 +1,14 @@
-//! How versions end: with their run.
+//! How versions end: with their run, or by themselves; and what must keep them.
+
+use std::time::Duration;
 
 use counterweight_domain::deletion::{self, Purge};
 use counterweight_domain::id::RunId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Client, TRASH, TestArtifact, TestRun, backend_test, lookup};
+
+const HOUR: Duration = Duration::from_hours(1);
 
 async fn delete_with_artifacts(client: &Client, run: &TestRun) {
     let input = json!({"id": run.id, "deleteArtifacts": true});
@@ -17,6 +21,14 @@ async fn sent(client: &Client, run: &str, content: &str) -> TestArtifact {
     let version = TestArtifact::begin_with(client, "demo", "data", &[("x", content)], more).await;
     version.send_files().await;
     version.send_manifest(&version.manifest(), "FULL").await;
+    version
+}
+
+/// A committed version of `data` that lives for an hour.
+async fn short_lived(client: &Client, content: &str) -> TestArtifact {
+    let more = json!({"ttlDurationSeconds": 3600});
+    let version = TestArtifact::begin_with(client, "demo", "data", &[("x", content)], more).await;
+    version.publish().await;
     version
 }
 
@@ -71,4 +83,51 @@ backend_test!(a_version_is_not_begun_by_a_run_that_is_deleted, |app| {
     let input = TestArtifact::input(&app.ada, "demo", "data", &files, json!({"runName": "r"}));
     assert_eq!(app.ada.refused("createArtifact", input).await.code, "RUN_DELETED");
     assert_eq!(app.rows("artifact").await, 0);
+});
+
+backend_test!(a_version_does_not_end_by_itself_while_a_protected_alias_names_it, |app| {
+    app.ada.run("demo", "r").await;
+    let version = short_lived(&app.ada, "1").await;
+    let protect = |aliases: Value| json!({"entityName": "ada", "projectName": "demo", "aliases": aliases});
+    app.ada.mutate("setProtectedAliases", protect(json!(["latest"])), "success").await;
+    app.wait(HOUR * 2).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:latest").await.unwrap().0, version.id);
+    let other = short_lived(&app.ada, "2").await;
+    app.wait(HOUR * 2).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:v0").await, None, "the alias went to the next one");
+    assert_eq!(lookup(&app.ada, "demo", "data:v1").await.unwrap().0, other.id);
+    app.ada.mutate("setProtectedAliases", protect(json!([])), "success").await;
+    app.wait(HOUR * 2).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:v1").await, None);
+});
+
+backend_test!(a_version_does_not_end_by_itself_while_a_protected_alias_of_another_project_names_it, |app| {
+    app.ada.run("demo", "r").await;
+    app.ada.run("shelf", "r").await;
+    let version = short_lived(&app.ada, "1").await;
+    let link = json!({"artifactID": version.id, "artifactPortfolioName": "good", "entityName": "ada",
+                      "projectName": "shelf", "aliases": [{"artifactCollectionName": "good", "alias": "prod"}]});
+    app.ada.mutate("linkArtifact", link, "versionIndex").await;
+    let protect = json!({"entityName": "ada", "projectName": "shelf", "aliases": ["prod"]});
+    app.ada.mutate("setProtectedAliases", protect, "success").await;
+    app.wait(HOUR * 2).await;
+    assert_eq!(lookup(&app.ada, "demo", "data:v0").await.unwrap().0, version.id);
+});
+
+backend_test!(a_version_that_a_registry_has_does_not_end_by_itself_whatever_it_says, |app| {
+    let root = app.administrator("root").await;
+    app.team(&root, "acme", "crew", &app.ada).await;
+    let registry = json!({"entityName": "acme-org", "name": "wandb-registry-models", "access": "PRIVATE"});
+    root.mutate("upsertModel", registry, "project { id }").await;
+    let crew = app.ada.within("crew");
+    crew.run("demo", "r").await;
+    let version = short_lived(&crew, "1").await;
+    let link = json!({"artifactID": version.id, "artifactPortfolioName": "good", "entityName": "acme-org",
+                      "projectName": "wandb-registry-models"});
+    app.ada.mutate("linkArtifact", link, "versionIndex").await;
+    let again = json!({"artifactID": version.id, "ttlDurationSeconds": 3600});
+    crew.mutate("updateArtifact", again, "artifact { id }").await;
+    app.wait(HOUR * 2).await;
+    let query = "query($id: ID!) { artifact(id: $id) { state } }";
+    assert_eq!(crew.graphql(query, json!({"id": version.id})).await["artifact"]["state"], "COMMITTED");
 });

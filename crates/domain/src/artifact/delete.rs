@@ -63,16 +63,31 @@ async fn check_protected_everywhere(tx: &WriteTx, caller: &Caller, named: &[alia
 
 /// Takes a version out of every collection and makes its rows go.
 async fn bury(tx: &WriteTx, version: &Artifact) -> Result<()> {
-    let places = membership::Entity::find()
-        .filter(membership::Column::ArtifactId.eq(version.id))
+    let places = hold_places(tx, version.id).await?;
+    bury_from(tx, version.id, &places).await
+}
+
+/// The collections that have a version, locked until the transaction ends.
+async fn hold_places(tx: &WriteTx, id: ArtifactId) -> Result<Vec<CollectionId>> {
+    let places: Vec<CollectionId> = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::CollectionId)
+        .filter(membership::Column::ArtifactId.eq(id))
         .order_by_asc(membership::Column::CollectionId)
+        .into_tuple()
         .all(tx.connection())
         .await?;
-    for place in places {
-        collection::Entity::find_by_id(place.collection_id).lock_exclusive().one(tx.connection()).await?;
-        remove_place(tx, place.collection_id, version.id).await?;
+    for place in &places {
+        collection::Entity::find_by_id(*place).lock_exclusive().one(tx.connection()).await?;
     }
-    mark_deleted(tx, &[version.id]).await
+    Ok(places)
+}
+
+async fn bury_from(tx: &WriteTx, id: ArtifactId, held: &[CollectionId]) -> Result<()> {
+    for place in held {
+        remove_place(tx, *place, id).await?;
+    }
+    mark_deleted(tx, &[id]).await
 }
 
 async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
@@ -211,19 +226,36 @@ pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
     Ok(ids.len())
 }
 
-/// Deletes versions whose time to live is over. Answers how many, at most a batch.
+/// An SQL condition on a row of `artifact`: no registry has the version, and no protected alias names it anywhere.
+const NOTHING_KEEPS: &str = "NOT EXISTS (SELECT 1 FROM artifact_membership m \
+    JOIN artifact_collection c ON c.id = m.collection_id JOIN project p ON p.id = c.project_id \
+    JOIN entity e ON e.id = p.entity_id WHERE m.artifact_id = artifact.id AND p.state = 'live' \
+    AND (e.kind = 'organization' OR EXISTS (SELECT 1 FROM artifact_alias n \
+    JOIN protected_alias k ON k.project_id = p.id AND k.alias = n.alias \
+    WHERE n.collection_id = m.collection_id AND n.artifact_id = m.artifact_id)))";
+
+/// Deletes versions whose time to live is over and that nothing keeps. Answers how many, at most a batch.
 pub async fn expire_versions(db: &Db) -> Result<usize> {
     let tx = db.begin_write().await?;
     // Plan: ix_artifact_expires_at.
-    let due = Entity::find()
+    let due: Vec<ArtifactId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
         .filter(Column::ExpiresAt.lte(tx.now()))
         .filter(Column::State.eq(ArtifactState::Committed))
+        .filter(Expr::cust(NOTHING_KEEPS))
         .order_by_asc(Column::ExpiresAt)
         .limit(BATCH)
+        .into_tuple()
         .all(tx.connection())
         .await?;
-    for version in &due {
-        bury(&tx, version).await?;
+    for id in &due {
+        let places = hold_places(&tx, *id).await?;
+        // Asked again, since only now no alias can be set any more.
+        let still_due = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
+        if still_due.one(tx.connection()).await?.is_some() {
+            bury_from(&tx, *id, &places).await?;
+        }
     }
     tx.commit().await?;
     Ok(due.len())
