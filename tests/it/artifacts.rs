@@ -245,6 +245,23 @@ backend_test!(a_link_has_its_own_versions_and_aliases, |app| {
     assert_eq!(app.ada.refused("unlinkArtifact", unlink).await.code, "NOT_FOUND");
 });
 
+backend_test!(the_project_of_registered_models_is_made_with_the_first, |app| {
+    project(app).await;
+    let (version, _) = TestArtifact::log(&app.ada, "demo", "model", &[("w", "0")]).await;
+    let link = |entity: &str, project: &str| {
+        json!({"artifactID": version.id, "artifactPortfolioName": "detector", "entityName": entity,
+               "projectName": project})
+    };
+    assert_eq!(app.ada.refused("linkArtifact", link("ada", "nowhere")).await.code, "NOT_FOUND");
+    assert_eq!(app.ada.refused("linkArtifact", link("grace", "model-registry")).await.code, "NOT_FOUND");
+    assert_eq!(app.rows("project").await, 1);
+    for _ in 0..2 {
+        app.ada.mutate("linkArtifact", link("ada", "model-registry"), "versionIndex").await;
+    }
+    let (found, index, _) = lookup(&app.ada, "model-registry", "detector:latest").await.unwrap();
+    assert_eq!((found, index), (version.id, 0));
+});
+
 backend_test!(a_run_takes_its_artifacts_along_only_when_told_to, |app| {
     let keeper = app.ada.run("demo", "keeper").await;
     let taker = app.ada.run("demo", "taker").await;

@@ -344,6 +344,18 @@ def test_a_model_is_logged_and_used(project, tmp_path):
         assert pathlib.Path(run.use_model("net:latest")).read_text() == "0"
 
 
+def test_a_model_is_registered_by_name(own_server, tmp_path):
+    """On a server that knows no project of registered models yet."""
+    own_server({})
+    write(tmp_path, {"weights": "0"})
+    with wandb.init(project="demo") as run:
+        linked = run.link_model(str(tmp_path / "weights"), "detector", name="net", aliases=["prod"])
+    assert linked.qualified_name == "admin/model-registry/detector:v0"
+    found = find("model-registry", "detector:prod")
+    assert (found.source_qualified_name, sorted(found.aliases)) == ("admin/demo/net:v0", ["latest", "prod"])
+    assert pathlib.Path(found.download(), "weights").read_text() == "0"
+
+
 def test_the_manifest_is_kept_as_it_came(server, project):
     logged = log(project, "data", {"x": "1"})
     query = "query ($id: ID!) { artifact(id: $id) { currentManifest { file { directUrl digest } } } }"

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::id::{ArtifactId, CollectionId};
 use crate::project::{self, Project};
 
+/// Where the client links a model to that it registers by name; it makes no project first.
+const MODEL_REGISTRY: &str = "model-registry";
+
 /// A link to make.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -64,9 +67,7 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
             (project, portfolio)
         }
         Portfolio::Named { entity_name, project_name, name } => {
-            let project = project::find(tx, caller, Some(&entity_name), Some(&project_name)).await?;
-            let project = project
-                .ok_or_else(|| Error::not_found("project", format!("{entity_name}/{project_name}")))?;
+            let project = target(tx, caller, &entity_name, &project_name).await?;
             let portfolio = ensure(tx, &located, &project, &name).await?;
             (project, portfolio)
         }
@@ -98,6 +99,15 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
         row.update(tx.connection()).await?;
     }
     Ok(place)
+}
+
+/// The project to link to. An entity's registered models have one, which is made with the first of them.
+async fn target(tx: &WriteTx, caller: &Caller, entity: &str, name: &str) -> Result<Project> {
+    match project::find(tx, caller, Some(entity), Some(name)).await? {
+        Some(found) => Ok(found),
+        None if name == MODEL_REGISTRY => Ok(project::ensure(tx, caller, Some(entity), Some(name)).await?.0),
+        None => Err(Error::not_found("project", format!("{entity}/{name}"))),
+    }
 }
 
 /// The portfolio of that name, of the version's type. A registry that does not take every type takes those that it has.
