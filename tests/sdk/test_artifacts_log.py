@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import wandb
 
-from client import script
+from client import script, since
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -71,6 +71,31 @@ def test_a_collection_keeps_to_its_type(project):
     with wandb.init(project=project) as run, pytest.raises(ValueError, match="already exists with type"):
         run.log_artifact(built("two", type="model"))
     assert versions(project) == ["v0"]
+
+
+@since(0, 31, "knows MD5 alone")
+def test_a_version_is_hashed_by_xxh128(server, project, tmp_path):
+    def build(**files):
+        artifact = wandb.Artifact("data", "dataset", digest_algorithm="XXH128")
+        for name, content in files.items():
+            with artifact.new_file(name) as file:
+                file.write(content)
+        return artifact
+
+    first = logged(project, build(a="one", b="two"))
+    found = find(project, "data:v0")
+    assert found.digest == found.manifest.digest() == first.digest
+    assert [entry.extra for entry in found.manifest.entries.values()] == [{"alg": "XXH128"}] * 2
+    folder = found.download(tmp_path / "back")
+    found.verify(folder)
+    assert pathlib.Path(folder, "b").read_text() == "two"
+    assert logged(project, build(a="one", b="two")).id == first.id
+    second = logged(project, build(a="one", c="three"))
+    assert (second.version, second.digest) == ("v1", find(project, f"data:{second.digest}").digest)
+    query = "query ($id: ID!) { artifact(id: $id) { digestAlgorithm artifactSequence { digestAlgorithm } } }"
+    shown = server.graphql(query, id=second.id)["artifact"]
+    assert shown == {"digestAlgorithm": "MANIFEST_XXH128", "artifactSequence": {"digestAlgorithm": "MANIFEST_XXH128"}}
+    assert find(project, "data:v1").manifest.entries["a"].digest == found.manifest.entries["a"].digest
 
 
 def test_a_draft_takes_over_what_it_does_not_change(project):

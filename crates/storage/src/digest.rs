@@ -77,13 +77,17 @@ impl ContentDigest {
         Ok(Self { algorithm, bytes: decode(text)? })
     }
 
+    /// Reads the hexadecimal digits of a digest.
+    pub fn parse_hex(algorithm: DigestAlgorithm, text: &str) -> Result<Self, DigestError> {
+        let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(DigestError)?;
+        Ok(Self { algorithm, bytes })
+    }
+
     /// The digest of `bytes`.
     pub fn of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Self {
-        let bytes = match algorithm {
-            DigestAlgorithm::Md5 => Md5Digest::of(bytes).0,
-            DigestAlgorithm::Xxh128 => XxHash3_128::oneshot(bytes).to_be_bytes(),
-        };
-        Self { algorithm, bytes }
+        let mut hasher = ContentHasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// How the bytes were hashed.
@@ -129,10 +133,54 @@ impl Md5Hasher {
     }
 }
 
+/// Computes a [`ContentDigest`] from bytes that come in pieces.
+#[derive(Clone)]
+pub struct ContentHasher(ByAlgorithm);
+
+#[derive(Clone)]
+enum ByAlgorithm {
+    Md5(Md5Hasher),
+    Xxh128(Box<XxHash3_128>),
+}
+
+impl ContentHasher {
+    /// Has seen nothing yet.
+    pub fn new(algorithm: DigestAlgorithm) -> Self {
+        Self(match algorithm {
+            DigestAlgorithm::Md5 => ByAlgorithm::Md5(Md5Hasher::default()),
+            DigestAlgorithm::Xxh128 => ByAlgorithm::Xxh128(Box::new(XxHash3_128::new())),
+        })
+    }
+
+    /// Adds the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            ByAlgorithm::Md5(hasher) => hasher.update(bytes),
+            ByAlgorithm::Xxh128(hasher) => hasher.write(bytes),
+        }
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> ContentDigest {
+        match self.0 {
+            ByAlgorithm::Md5(hasher) => hasher.finish().into(),
+            ByAlgorithm::Xxh128(hasher) => {
+                ContentDigest { algorithm: DigestAlgorithm::Xxh128, bytes: hasher.finish_128().to_be_bytes() }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ContentHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContentHasher").finish_non_exhaustive()
+    }
+}
+
 /// Hashes in one pass by MD5, and by XXH128 where that is asked for.
 pub(crate) struct Hasher {
     md5: Md5Hasher,
-    xxh128: Option<Box<XxHash3_128>>,
+    xxh128: Option<ContentHasher>,
 }
 
 /// What a [`Hasher`] found.
@@ -145,22 +193,19 @@ impl Hasher {
     /// Finds out what it takes to check `wanted`.
     pub(crate) fn for_checking(wanted: &[ContentDigest]) -> Self {
         let has_xxh128 = wanted.iter().any(|digest| digest.algorithm == DigestAlgorithm::Xxh128);
-        Self { md5: Md5Hasher::default(), xxh128: has_xxh128.then(|| Box::new(XxHash3_128::new())) }
+        let xxh128 = has_xxh128.then(|| ContentHasher::new(DigestAlgorithm::Xxh128));
+        Self { md5: Md5Hasher::default(), xxh128 }
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         if let Some(xxh128) = &mut self.xxh128 {
-            xxh128.write(bytes);
+            xxh128.update(bytes);
         }
     }
 
     pub(crate) fn finish(self) -> Digests {
-        let xxh128 = self.xxh128.map(|hasher| ContentDigest {
-            algorithm: DigestAlgorithm::Xxh128,
-            bytes: hasher.finish_128().to_be_bytes(),
-        });
-        Digests { md5: self.md5.finish(), xxh128 }
+        Digests { md5: self.md5.finish(), xxh128: self.xxh128.map(ContentHasher::finish) }
     }
 }
 
@@ -216,6 +261,10 @@ mod tests {
     fn hex_names_the_same_bytes() {
         let digest = ContentDigest::of(DigestAlgorithm::Xxh128, b"hello");
         assert_eq!(digest.to_hex(), "b5e9c1ad071b3e7fc779cfaa5e523818");
+        assert_eq!(ContentDigest::parse_hex(DigestAlgorithm::Xxh128, &digest.to_hex()), Ok(digest));
+        for text in ["", "b5e9", "tenBrQcbPn/Hec+qXlI4GA=="] {
+            assert_eq!(ContentDigest::parse_hex(DigestAlgorithm::Xxh128, text), Err(DigestError), "{text:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod upload;
 mod uploads;
 
 pub use blob::{BlobStore, Listed, ObjectBody, PutLimit, Stored};
-pub use digest::{ContentDigest, DigestAlgorithm, DigestError, Md5Digest, Md5Hasher};
+pub use digest::{ContentDigest, ContentHasher, DigestAlgorithm, DigestError, Md5Digest, Md5Hasher};
 pub use error::{BoxError, Cause, Misconfiguration, StorageError};
 #[cfg(any(test, feature = "fault"))]
 pub use fault::{Fault, Faults};

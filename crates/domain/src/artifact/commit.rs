@@ -13,8 +13,8 @@ use sea_orm::{
 use super::manifest::{MOST_BYTES, Manifest, ManifestEntry};
 use super::queries::Located;
 use super::{
-    Artifact, ArtifactRole, ArtifactState, DigestAlgorithm, ManifestKind, StoredManifest, aliases,
-    collections, lineage, manifests, queries, ttl,
+    Artifact, ArtifactRole, ArtifactState, ManifestKind, StoredManifest, aliases, collections, lineage,
+    manifests, queries, ttl,
 };
 use crate::account::Caller;
 use crate::blob;
@@ -67,9 +67,7 @@ async fn whole_manifest(
     stored.retain(|manifest| manifest.blob_id.is_some());
     if let Some(full) = stored.iter().rfind(|manifest| manifest.kind == ManifestKind::Full) {
         let manifest = read(db, blobs, full).await?;
-        if version.digest_algorithm == DigestAlgorithm::Md5
-            && manifest.digest()? != version.digest.to_ascii_lowercase()
-        {
+        if manifest.digest(version.digest_algorithm)? != version.digest.to_ascii_lowercase() {
             let reason = "the manifest does not have the digest that the version was begun with";
             return Err(Error::invalid("DIGEST_MISMATCH", "digest", reason));
         }
@@ -87,7 +85,7 @@ async fn whole_manifest(
         whole.add(read(db, blobs, part).await?)?;
     }
     store_merged(db, blobs, version.id, &whole).await?;
-    let digest = whole.digest()?;
+    let digest = whole.digest(version.digest_algorithm)?;
     Ok((whole, digest))
 }
 

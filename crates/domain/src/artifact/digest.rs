@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use counterweight_storage::Md5Digest;
+use counterweight_storage as storage;
 use sea_orm::DeriveValueType;
 
 use super::DigestAlgorithm;
@@ -12,41 +12,39 @@ use crate::error::{Error, Result};
 /// What a file's bytes are: an algorithm, and the digest that it made of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, DeriveValueType)]
 #[sea_orm(value_type = "String")]
-pub struct ContentDigest {
-    algorithm: DigestAlgorithm,
-    /// Both algorithms make sixteen bytes, and W&B writes both in base64.
-    bytes: Md5Digest,
-}
+pub struct ContentDigest(storage::ContentDigest);
 
 impl ContentDigest {
     /// Reads base64; `field` says where it stood.
     pub fn parse(algorithm: DigestAlgorithm, base64: &str, field: &str) -> Result<Self> {
-        let bytes = base64.parse();
-        let bytes = bytes.map_err(|_| {
+        let digest = storage::ContentDigest::parse(algorithm.into(), base64);
+        digest.map(Self).map_err(|_| {
             Error::invalid("DIGEST_INVALID", field, "a file's digest is the base64 of sixteen bytes")
-        })?;
-        Ok(Self { algorithm, bytes })
+        })
     }
 
     /// Reads hex, as URLs have it.
     pub fn from_hex(algorithm: DigestAlgorithm, hex: &str) -> Option<Self> {
-        let bytes = hex::decode(hex).ok()?.try_into().ok()?;
-        Some(Self { algorithm, bytes: Md5Digest(bytes) })
-    }
-
-    /// How it was made.
-    pub fn algorithm(self) -> DigestAlgorithm {
-        self.algorithm
+        storage::ContentDigest::parse_hex(algorithm.into(), hex).ok().map(Self)
     }
 
     /// The digest in base64.
     pub fn base64(self) -> String {
-        self.bytes.to_string()
+        self.0.to_string()
     }
 
-    /// The sixteen bytes, for where they are those of an MD5.
-    pub fn md5(self) -> Md5Digest {
-        self.bytes
+    /// As the store checks it.
+    pub(super) fn stored(self) -> storage::ContentDigest {
+        self.0
+    }
+}
+
+impl From<DigestAlgorithm> for storage::DigestAlgorithm {
+    fn from(algorithm: DigestAlgorithm) -> Self {
+        match algorithm {
+            DigestAlgorithm::Md5 => Self::Md5,
+            DigestAlgorithm::Xxh128 => Self::Xxh128,
+        }
     }
 }
 
@@ -56,11 +54,11 @@ const XXH128: &str = "xxh128:";
 /// As the database has it.
 impl fmt::Display for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = match self.algorithm {
-            DigestAlgorithm::Md5 => MD5,
-            DigestAlgorithm::Xxh128 => XXH128,
+        let prefix = match self.0.algorithm() {
+            storage::DigestAlgorithm::Md5 => MD5,
+            storage::DigestAlgorithm::Xxh128 => XXH128,
         };
-        write!(f, "{prefix}{}", self.bytes)
+        write!(f, "{prefix}{}", self.0)
     }
 }
 

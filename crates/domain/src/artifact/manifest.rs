@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use counterweight_storage::Md5Hasher;
+use counterweight_storage::ContentHasher;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -118,14 +118,14 @@ impl Manifest {
     }
 
     /// The digest of a version that has these files, in hex.
-    pub(super) fn digest(&self) -> Result<String> {
-        let mut hasher = Md5Hasher::default();
+    pub(super) fn digest(&self, algorithm: DigestAlgorithm) -> Result<String> {
+        let mut hasher = ContentHasher::new(algorithm.into());
         hasher.update(HEADER);
         for entry in self.entries() {
             let ManifestEntry { path, digest, .. } = entry?;
             hasher.update(format!("{path}:{digest}\n").as_bytes());
         }
-        Ok(hex::encode(hasher.finish().0))
+        Ok(hasher.finish().to_hex())
     }
 
     /// An empty one, to add others to, kept as this one is.
@@ -179,7 +179,11 @@ mod tests {
     /// The digests are what the released client makes of the same entries.
     #[test]
     fn the_digest_of_a_version_is_that_of_its_entries_by_path() {
-        assert_eq!(with("").unwrap().digest().unwrap(), "64e7c61456b10382e2f3b571ac24b659");
+        let digests = |manifest: &Manifest| {
+            [DigestAlgorithm::Md5, DigestAlgorithm::Xxh128].map(|with| manifest.digest(with).unwrap())
+        };
+        let none = with("").unwrap();
+        assert_eq!(digests(&none), ["64e7c61456b10382e2f3b571ac24b659", "f13c5dd8602ab5d18a0c87ce730a735e"]);
         let two = with(
             r#""b.txt":{"digest":"XUFAKrxLKna5cZ2REBfFkg==","size":5},
                "a.txt":{"digest":"fc3ff98e8c6a0d3087d515c0473f8677","ref":"s3://bucket/a.txt","size":1}"#,
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(entries[0].reference.as_deref(), Some("s3://bucket/a.txt"));
         assert_eq!(entries[1].content.unwrap().to_string(), "md5:XUFAKrxLKna5cZ2REBfFkg==");
         assert_eq!((two.len(), entries[1].size_bytes), (2, 5));
-        assert_eq!(two.digest().unwrap(), "a16e0d819924347ff92437b477867d93");
+        assert_eq!(digests(&two), ["a16e0d819924347ff92437b477867d93", "1948abe10edcb8588131e9608ad735af"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use counterweight_storage::{Md5Digest, ObjectKey};
+use counterweight_storage::{ContentDigest, Md5Digest, ObjectKey};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, NotSet,
     QueryFilter as _, QueryOrder as _, Set,
@@ -106,17 +106,18 @@ pub(super) async fn of_artifact(db: &impl Source, id: ArtifactId) -> Result<Vec<
     Ok(query.all(db.connection()).await?)
 }
 
-/// Announces the bytes of a manifest: where they are to be put, and what their MD5 must be.
+/// Announces the bytes of a manifest: where they are to be put, and what they must hash to, where that is known.
 pub async fn begin_manifest_upload(
     db: &Db,
     id: ManifestId,
-) -> Result<(BlobId, ObjectKey, Option<Md5Digest>)> {
+) -> Result<(BlobId, ObjectKey, Vec<ContentDigest>)> {
     let tx = db.begin_write().await?;
     let found = find(&tx, id).await?;
     hold_pending(&tx, found.artifact_id).await?;
     let (blob, key) = blob::begin(&tx).await?;
     tx.commit().await?;
-    Ok((blob, key, found.digest.parse().ok()))
+    let md5 = found.digest.parse::<Md5Digest>().ok();
+    Ok((blob, key, md5.map(ContentDigest::from).into_iter().collect()))
 }
 
 /// The bytes of a manifest have arrived and are durable.

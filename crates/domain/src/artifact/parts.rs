@@ -4,14 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use counterweight_storage::{
-    BlobStore, CompletedPart, ContentDigest as StoredDigest, Md5Digest, ObjectKey, PartNumber, StorageError,
-    UploadId as StoreUpload,
+    BlobStore, CompletedPart, Md5Digest, ObjectKey, PartNumber, StorageError, UploadId as StoreUpload,
 };
 use sea_orm::{ActiveModelTrait as _, DeriveValueType, EntityTrait as _, IntoActiveModel as _, Set};
 use serde::{Deserialize, Serialize};
 
-use super::uploads::{find_upload, finish_upload, hold_pending, writable};
-use super::{DigestAlgorithm, StoredUpload};
+use super::StoredUpload;
+use super::uploads::{digests_of, find_upload, finish_upload, hold_pending, writable};
 use crate::account::Caller;
 use crate::blob;
 use crate::db::{Db, Source as _};
@@ -108,7 +107,7 @@ pub async fn complete_parts(
     parts: &[CompletedPart],
 ) -> Result<String> {
     let found = announced(db, caller, artifact, id).await?;
-    let digest = found.content_digest;
+    let (digest, expected) = (found.content_digest, digests_of(&found));
     let Some(Multipart { blob_id, key, upload, .. }) = found.multipart else {
         return if found.blob_id.is_some() { Ok(digest.base64()) } else { Err(no_upload(id)) };
     };
@@ -120,12 +119,7 @@ pub async fn complete_parts(
         other => Error::unavailable(other),
     };
     blobs.complete_multipart(&key, &upload, parts).await.map_err(refused)?;
-    let algorithm = match digest.algorithm() {
-        DigestAlgorithm::Md5 => counterweight_storage::DigestAlgorithm::Md5,
-        DigestAlgorithm::Xxh128 => counterweight_storage::DigestAlgorithm::Xxh128,
-    };
-    let expected = StoredDigest::parse(algorithm, &digest.base64()).map_err(Error::internal)?;
-    let stored = blobs.check(&key, &[expected]).await.map_err(|error| match error {
+    let stored = blobs.check(&key, &expected).await.map_err(|error| match error {
         StorageError::DigestMismatch { .. } => Error::invalid(
             "DIGEST_MISMATCH",
             "completedParts",

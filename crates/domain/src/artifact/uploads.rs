@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use counterweight_storage::{Md5Digest, ObjectKey};
+use counterweight_storage::{ContentDigest as StoredDigest, Md5Digest, ObjectKey};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, QuerySelect as _, Set};
 
@@ -33,7 +33,7 @@ pub struct FileSpec {
     /// What its bytes are.
     pub digest: ContentDigest,
     /// Their MD5, where it is known too.
-    pub md5: Option<Md5Digest>,
+    pub md5: Option<ContentDigest>,
 }
 
 /// What became of an announcement.
@@ -89,7 +89,7 @@ async fn announce_batch(
             artifact_id: Set(spec.artifact),
             path: Set(spec.path.as_str().to_owned()),
             content_digest: Set(spec.digest),
-            md5: Set(spec.md5.map(|md5| md5.to_string())),
+            md5: Set(spec.md5.map(ContentDigest::base64)),
             multipart: Set(None),
             blob_id: Set(stored(spec).map(|stored| stored.id)),
         };
@@ -150,18 +150,21 @@ pub(super) async fn find_upload(tx: &WriteTx, id: UploadId) -> Result<artifact_u
     found.ok_or_else(|| Error::not_found("file", id.to_node_id()))
 }
 
-/// Announces the bytes of a file: where they are to be put, and what their MD5 must be, where it is known.
-pub async fn begin_upload(db: &Db, id: UploadId) -> Result<(BlobId, ObjectKey, Option<Md5Digest>)> {
+/// All that is known of a file's bytes.
+pub(super) fn digests_of(upload: &artifact_upload::Model) -> Vec<StoredDigest> {
+    let md5 = upload.md5.as_deref().map(|md5| ContentDigest::parse(DigestAlgorithm::Md5, md5, "md5"));
+    let md5 = md5.and_then(Result::ok);
+    [upload.content_digest].into_iter().chain(md5).map(ContentDigest::stored).collect()
+}
+
+/// Announces the bytes of a file: where they are to be put, and what they must hash to.
+pub async fn begin_upload(db: &Db, id: UploadId) -> Result<(BlobId, ObjectKey, Vec<StoredDigest>)> {
     let tx = db.begin_write().await?;
     let upload = find_upload(&tx, id).await?;
     hold_pending(&tx, upload.artifact_id).await?;
-    let md5 = match upload.content_digest.algorithm() {
-        DigestAlgorithm::Md5 => Some(upload.content_digest.md5()),
-        DigestAlgorithm::Xxh128 => upload.md5.as_deref().and_then(|md5| md5.parse().ok()),
-    };
     let (blob, key) = blob::begin(&tx).await?;
     tx.commit().await?;
-    Ok((blob, key, md5))
+    Ok((blob, key, digests_of(&upload)))
 }
 
 /// The bytes have arrived, are durable and are what was announced.

@@ -169,7 +169,7 @@ impl CreateArtifactFileSpecInput {
             artifact,
             path: FileName::parse(at("name"), &self.name)?,
             digest,
-            md5: md5.transpose()?.map(artifact::ContentDigest::md5),
+            md5: md5.transpose()?,
         };
         Ok((spec, parts))
     }

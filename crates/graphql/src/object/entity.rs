@@ -175,9 +175,9 @@ impl Entity {
         JsonString("{}".to_owned())
     }
 
-    /// Whether its artifacts use XXH128 digests. They do not.
+    /// Whether its artifacts may use XXH128 digests. They may.
     async fn xxhash_digests_enabled(&self) -> bool {
-        false
+        true
     }
 
     /// Who may see its projects by default: its members.

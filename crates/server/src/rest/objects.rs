@@ -12,8 +12,8 @@ use counterweight_domain::history;
 use counterweight_domain::id::{BlobId, UploadId};
 use counterweight_domain::{Error, Result};
 use counterweight_storage::{
-    BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, Md5Digest, ObjectKey, PutLimit, StorageError,
-    Stored, TokenError,
+    BoxError, ContentDigest, DigestAlgorithm, LARGEST_OBJECT, ObjectKey, PutLimit, StorageError, Stored,
+    TokenError,
 };
 use futures_util::TryStreamExt as _;
 
@@ -73,7 +73,7 @@ pub async fn put(
     }
     let (expected_bytes, mut digests) = (announced(&parts.headers)?, announced_md5(&parts.headers)?);
     let upload = begin(&state, &grant).await?;
-    digests.extend(upload.md5.map(ContentDigest::from));
+    digests.extend(&upload.digests);
     let limit = PutLimit { max_bytes: upload.max_bytes, expected_bytes };
     let stored =
         state.blobs.put_checked(&upload.key, chunks(body), limit, &digests).await.map_err(refused)?;
@@ -109,25 +109,25 @@ async fn put_part(
 struct Upload {
     blob_id: BlobId,
     key: ObjectKey,
-    /// What they must be.
-    md5: Option<Md5Digest>,
+    /// What they must hash to.
+    digests: Vec<ContentDigest>,
     max_bytes: u64,
 }
 
 async fn begin(state: &AppState, grant: &Grant) -> Result<Upload, Problem> {
-    let upload = |(blob_id, key), md5, max_bytes| Upload { blob_id, key, md5, max_bytes };
+    let upload = |(blob_id, key), digests, max_bytes| Upload { blob_id, key, digests, max_bytes };
     match grant {
         Grant::Upload { run_id, name } => {
             FileName::parse("name", name)?;
-            Ok(upload(file::begin_upload(&state.db, *run_id).await?, None, LARGEST_OBJECT))
+            Ok(upload(file::begin_upload(&state.db, *run_id).await?, Vec::new(), LARGEST_OBJECT))
         }
         Grant::UploadArtifactFile { upload_id } => {
-            let (blob_id, key, md5) = artifact::begin_upload(&state.db, *upload_id).await?;
-            Ok(upload((blob_id, key), md5, LARGEST_OBJECT))
+            let (blob_id, key, digests) = artifact::begin_upload(&state.db, *upload_id).await?;
+            Ok(upload((blob_id, key), digests, LARGEST_OBJECT))
         }
         Grant::UploadManifest { manifest_id } => {
-            let (blob_id, key, md5) = artifact::begin_manifest_upload(&state.db, *manifest_id).await?;
-            Ok(upload((blob_id, key), md5, artifact::MOST_MANIFEST_BYTES))
+            let (blob_id, key, digests) = artifact::begin_manifest_upload(&state.db, *manifest_id).await?;
+            Ok(upload((blob_id, key), digests, artifact::MOST_MANIFEST_BYTES))
         }
         Grant::Download { .. }
         | Grant::History { .. }
