@@ -7,6 +7,7 @@
 mod access;
 mod alerts;
 mod architecture;
+mod artifact_content;
 mod artifact_digests;
 mod artifact_ends;
 mod artifact_lists;

@@ -98,6 +98,16 @@ def test_files_are_read_in_ranges(project, tmp_path):
     assert pathlib.Path(folder, "big").read_text() == content
 
 
+def test_files_of_the_older_layout_are_read_by_their_digest(project, tmp_path):
+    """As clients wrote it in the manifest that are older than these."""
+    log(project, "data", {"a.txt": "hello"})
+    found = find(project, "data:latest")
+    policy = found.manifest.storage_policy
+    policy._config = type(policy._config)(storageLayout="V1")
+    path = found.get_entry("a.txt").download(str(tmp_path / "back"), skip_cache=True)
+    assert pathlib.Path(path).read_text() == "hello"
+
+
 def test_references_are_recorded_and_not_fetched(server, project, tmp_path):
     write(tmp_path, {"local.txt": "here"})
     with wandb.init(project=project) as run:

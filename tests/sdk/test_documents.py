@@ -28,7 +28,7 @@ SERVED = """
     CreateArtifactFiles CommitArtifact UpdateArtifact UseArtifact ClientIDMapping
     FetchArtifactDigestAlgorithm CompleteMultipartUploadArtifact
 
-    ArtifactByID ArtifactMembershipByName FetchArtifactManifest ArtifactManifest ArtifactMembershipFiles
+    ArtifactByID ArtifactByName ProbeServerProjectInfo ArtifactMembershipByName FetchArtifactManifest ArtifactManifest ArtifactMembershipFiles
     GetArtifactMembershipFileUrls ArtifactFileURLs ArtifactFileURLsByManifestEntries ArtifactUsedBy
     ArtifactCreatedBy FetchLinkedArtifacts LinkArtifact UnlinkArtifact AddAliases DeleteAliases DeleteArtifact
     RunOutputArtifacts RunInputArtifacts ProjectArtifacts ProjectArtifactTypes ProjectArtifactType

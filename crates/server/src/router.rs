@@ -64,6 +64,7 @@ fn bytes_routes() -> Router<AppState> {
             "/artifactsV2/{region}/{entity}/{project}/{collection}/{version}/{birth}/{digest}/{name}",
             get(artifacts::get),
         )
+        .route("/artifacts/{entity}/{digest}", get(artifacts::get_of_entity))
         .route("/objects/{token}", get(objects::get).put(objects::put))
         .layer(cors)
 }

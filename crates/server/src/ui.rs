@@ -36,8 +36,19 @@ const PAGE_POLICY: HeaderValue = page_policy!(frame-ancestors "'none'");
 const EMBEDDED_POLICY: HeaderValue = page_policy!(frame-ancestors "*");
 
 /// First parts of addresses that programs call; all others belong to the page.
-const PROGRAMS: &[&str] =
-    &["api", "assets", "files", "graphql", "healthz", "metrics", "objects", "oidc", "ready"];
+const PROGRAMS: &[&str] = &[
+    "api",
+    "artifacts",
+    "artifactsV2",
+    "assets",
+    "files",
+    "graphql",
+    "healthz",
+    "metrics",
+    "objects",
+    "oidc",
+    "ready",
+];
 
 /// Names of files under `/assets/` change with their content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -12,6 +12,7 @@ use crate::id::{EntityId, OrganizationId, UserId};
 /// First parts of the server's own addresses; a page of an entity starts with the entity's name.
 const RESERVED: &[&str] = &[
     "api",
+    "artifacts",
     "artifactsV2",
     "assets",
     "authorize",

@@ -71,23 +71,31 @@ pub(super) async fn note(
     Ok(())
 }
 
+/// From a version to the sequence that it was made in.
+pub(super) fn to_collection() -> RelationDef {
+    artifact::Entity::belongs_to(collection::Entity)
+        .from(artifact::Column::CollectionId)
+        .to(collection::Column::Id)
+        .into()
+}
+
+/// From a collection to its project.
+pub(super) fn to_project() -> RelationDef {
+    collection::Entity::belongs_to(project_entity::Entity)
+        .from(collection::Column::ProjectId)
+        .to(project_entity::Column::Id)
+        .into()
+}
+
 /// The versions that a run made or used and that the caller may see.
 fn of_run(caller: &Caller, run: RunId, role: ArtifactRole) -> Select<Entity> {
     // Plan: ux_run_artifact_run_id, then primary keys.
     let to_version: RelationDef =
         Entity::belongs_to(artifact::Entity).from(Column::ArtifactId).to(artifact::Column::Id).into();
-    let to_collection: RelationDef = artifact::Entity::belongs_to(collection::Entity)
-        .from(artifact::Column::CollectionId)
-        .to(collection::Column::Id)
-        .into();
-    let to_project: RelationDef = collection::Entity::belongs_to(project_entity::Entity)
-        .from(collection::Column::ProjectId)
-        .to(project_entity::Column::Id)
-        .into();
     Entity::find()
         .join(JoinType::InnerJoin, to_version)
-        .join(JoinType::InnerJoin, to_collection)
-        .join(JoinType::InnerJoin, to_project)
+        .join(JoinType::InnerJoin, to_collection())
+        .join(JoinType::InnerJoin, to_project())
         .filter(Column::RunId.eq(run))
         .filter(Column::Role.eq(role))
         .filter(artifact::Column::State.eq(ArtifactState::Committed))

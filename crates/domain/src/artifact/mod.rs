@@ -33,7 +33,7 @@ pub use self::collections::{
     move_sequence,
 };
 pub use self::commit::commit;
-pub use self::content::{ContentPath, content_by_digest};
+pub use self::content::{ContentPath, content_by_digest, content_of_entity};
 pub use self::create::{NewArtifact, create, find_by_client_id};
 pub use self::delete::{delete, expire_pending, expire_versions, purge_step};
 pub(crate) use self::delete::{delete_of_run, purge_of_project};

@@ -218,7 +218,8 @@ pub struct FileQuery {
     pub after: Option<String>,
 }
 
-fn entries() -> Select<entry::Entity> {
+/// Files of versions with what is known of their bytes, as [`EntryFile`]s.
+pub(super) fn entries() -> Select<entry::Entity> {
     let bytes: RelationDef =
         entry::Entity::belongs_to(blob::Entity).from(entry::Column::BlobId).to(blob::Column::Id).into();
     entry::Entity::find()

@@ -216,7 +216,12 @@ impl Project {
     }
 
     /// A version by name: `collection:version`, where the version is `v3`, an alias or a digest.
-    async fn artifact(&self, ctx: &Context<'_>, name: String) -> Result<Option<Artifact>> {
+    async fn artifact(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+        #[graphql(name = "enableTracking")] _enable_tracking: Option<bool>,
+    ) -> Result<Option<Artifact>> {
         let Some(place) = self.place(ctx, &name).await? else { return Ok(None) };
         Ok(ctx.request()?.loader.load_one(place.artifact_id).await.or_graphql()?.map(Artifact))
     }

@@ -40,3 +40,14 @@ pub async fn get(
     let found = artifact::content_by_digest(&state.db, &caller, &path).await?;
     download::respond(&state, &found.try_into()?, &asked).await
 }
+
+/// `/artifacts/{entity}/{digest}`: a file of any version of an entity, where the manifest says that it is laid out so.
+pub async fn get_of_entity(
+    State(state): State<AppState>,
+    Path((entity, digest)): Path<(String, String)>,
+    Requester(caller): Requester,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let found = artifact::content_of_entity(&state.db, &caller, &entity, &digest).await?;
+    download::respond(&state, &found.try_into()?, &asked).await
+}
