@@ -9,7 +9,7 @@ use async_graphql::dataloader::DataLoader;
 use counterweight_domain::account::Caller;
 use counterweight_domain::deletion::Retention;
 use counterweight_domain::history::{Reader, RowBudget};
-use counterweight_domain::{Db, Error};
+use counterweight_domain::{Db, Error, WriteTx};
 use counterweight_storage::BlobStore;
 
 use crate::batches::Batches;
@@ -50,6 +50,17 @@ impl RequestContext {
         let begin = batches.clone();
         let loader = DataLoader::new(loader, move |batch| begin.add(batch)).delay(Duration::ZERO);
         Self { db, blobs, caller, links, retention, loader, batches, reader, row_budget }
+    }
+
+    /// Does in one transaction what `change` does with it, or nothing.
+    pub(crate) async fn write<T>(
+        &self,
+        change: impl AsyncFnOnce(&WriteTx) -> counterweight_domain::Result<T>,
+    ) -> Result<T> {
+        let tx = self.db.begin_write().await.or_graphql()?;
+        let done = change(&tx).await.or_graphql()?;
+        tx.commit().await.or_graphql()?;
+        Ok(done)
     }
 }
 

@@ -156,11 +156,11 @@ pub async fn edit_collection(
     kind: CollectionKind,
     edit: CollectionEdit,
 ) -> Result<Collection> {
-    let (found, project) = of_kind(tx, caller, id, kind).await?;
-    let mut row = hold(tx, found.id).await?.into_active_model();
-    if let Some(name) = edit.name.filter(|name| *name != found.name) {
+    let held = hold_to_write(tx, caller, id, kind).await?;
+    let mut row = held.clone().into_active_model();
+    if let Some(name) = edit.name.filter(|name| *name != held.name) {
         check_collection_name("name", &name)?;
-        if find_collection(tx, project.id, &name).await?.is_some() {
+        if find_collection(tx, held.project_id, &name).await?.is_some() {
             return Err(Error::Precondition {
                 code: "COLLECTION_NAME_TAKEN",
                 reason: format!("there is a collection {name:?} already"),
@@ -189,9 +189,9 @@ pub async fn move_sequence(
     id: CollectionId,
     type_name: &str,
 ) -> Result<Collection> {
-    let (found, project) = of_kind(tx, caller, id, CollectionKind::Sequence).await?;
-    let artifact_type = ensure_type(tx, project.id, type_name, None).await?;
-    let mut row = hold(tx, found.id).await?.into_active_model();
+    let held = hold_to_write(tx, caller, id, CollectionKind::Sequence).await?;
+    let artifact_type = ensure_type(tx, held.project_id, type_name, None).await?;
+    let mut row = held.into_active_model();
     row.artifact_type_id = Set(artifact_type.id);
     row.updated_at = Set(tx.now());
     Ok(row.update(tx.connection()).await?)
@@ -204,8 +204,7 @@ pub async fn delete_collection(
     id: CollectionId,
     kind: CollectionKind,
 ) -> Result<Collection> {
-    let (found, _) = of_kind(tx, caller, id, kind).await?;
-    let held = hold(tx, found.id).await?;
+    let held = hold_to_write(tx, caller, id, kind).await?;
     super::delete::empty_collection(tx, caller, &held).await?;
     let mut row = held.into_active_model();
     row.state = Set(CollectionState::Deleted);
@@ -213,16 +212,17 @@ pub async fn delete_collection(
     Ok(row.update(tx.connection()).await?)
 }
 
-async fn of_kind(
+/// The collection of that id and kind, held, for who may write to its project.
+async fn hold_to_write(
     tx: &WriteTx,
     caller: &Caller,
     id: CollectionId,
     kind: CollectionKind,
-) -> Result<(Collection, Project)> {
+) -> Result<Collection> {
     let (found, project) = get_collection(tx, caller, id).await?;
     if found.kind != kind {
         return Err(Error::not_found("artifact collection", id.to_node_id()));
     }
     project::authorize(tx, caller, project.id, Role::Member).await?;
-    Ok((found, project))
+    hold(tx, found.id).await
 }

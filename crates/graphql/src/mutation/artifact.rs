@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::WriteTx;
 use counterweight_domain::account::Role;
 use counterweight_domain::artifact::{self, DigestAlgorithm, NewArtifact, NewManifest, RequestedAlias, Ttl};
 use counterweight_domain::id::{ArtifactId, ManifestId};
@@ -276,9 +277,7 @@ impl ArtifactMutation {
         let request = ctx.request()?;
         let client_mutation_id = input.client_mutation_id.take();
         let new = input.parse().or_graphql()?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let made = artifact::create(&tx, &request.caller, new).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let made = request.write(async |tx| artifact::create(tx, &request.caller, new).await).await?;
         Ok(Some(CreateArtifactPayload { artifact: Artifact(made), client_mutation_id }))
     }
 
@@ -290,12 +289,14 @@ impl ArtifactMutation {
     ) -> Result<Option<CreateArtifactTypePayload>> {
         let request = ctx.request()?;
         let (owner, name) = (input.entity_name.as_str(), input.project_name.as_str());
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let found = project::find(&tx, &request.caller, Some(owner), Some(name)).await.or_graphql()?;
-        let found = found.ok_or_else(|| domain::Error::not_found("project", name)).or_graphql()?;
-        project::authorize(&tx, &request.caller, found.id, Role::Member).await.or_graphql()?;
-        let made = artifact::ensure_type(&tx, found.id, &input.name, input.description).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let caller = &request.caller;
+        let ensure = async |tx: &WriteTx| {
+            let found = project::find(tx, caller, Some(owner), Some(name)).await?;
+            let found = found.ok_or_else(|| domain::Error::not_found("project", name))?;
+            project::authorize(tx, caller, found.id, Role::Member).await?;
+            artifact::ensure_type(tx, found.id, &input.name, input.description).await
+        };
+        let made = request.write(ensure).await?;
         Ok(Some(CreateArtifactTypePayload {
             artifact_type: ArtifactType(made),
             client_mutation_id: input.client_mutation_id,
@@ -316,9 +317,8 @@ impl ArtifactMutation {
             digest: input.digest,
             base: base_id(input.base_artifact_id)?,
         };
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let made = artifact::create_manifest(&tx, &request.caller, new).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let made =
+            request.write(async |tx| artifact::create_manifest(tx, &request.caller, new).await).await?;
         Ok(Some(CreateArtifactManifestPayload {
             artifact_manifest: ArtifactManifest(made),
             client_mutation_id: input.client_mutation_id,
@@ -335,10 +335,9 @@ impl ArtifactMutation {
         let missing = || domain::Error::not_found("artifact manifest", input.artifact_manifest_id.as_str());
         let id = ManifestId::from_node_id(&input.artifact_manifest_id).ok_or_else(missing).or_graphql()?;
         let base = base_id(input.base_artifact_id)?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let changed = artifact::update_manifest(&tx, &request.caller, id, input.digest, base).await;
-        let changed = changed.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let change =
+            async |tx: &WriteTx| artifact::update_manifest(tx, &request.caller, id, input.digest, base).await;
+        let changed = request.write(change).await?;
         Ok(Some(UpdateArtifactManifestPayload {
             artifact_manifest: ArtifactManifest(changed),
             client_mutation_id: input.client_mutation_id,

@@ -3,13 +3,15 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
-use counterweight_domain::artifact::{self, Collection, CollectionEdit, CollectionKind, Ttl};
+use counterweight_domain::account::Caller;
+use counterweight_domain::artifact::{self, Collection, CollectionEdit, CollectionKind, CollectionTag, Ttl};
+use counterweight_domain::id::CollectionId;
 use counterweight_domain::{WriteTx, project};
 
 use super::SuccessPayload;
 use super::artifact::{TagInput, tag_names};
 use super::artifact_edit::collection_id;
-use crate::context::{ContextExt as _, RequestContext};
+use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{ArtifactCollection, Tag};
 use crate::scalars::Int64;
@@ -127,37 +129,37 @@ struct TagsPayload {
     tags: Vec<Tag>,
 }
 
-async fn by_path(
-    tx: &WriteTx,
-    request: &RequestContext,
-    entity: &str,
-    project: &str,
-    name: &str,
-) -> domain::Result<Collection> {
+impl ArtifactCollectionPayload {
+    /// Changes or deletes the collection of that id.
+    async fn of(
+        ctx: &Context<'_>,
+        id: &ID,
+        client_mutation_id: Option<String>,
+        change: impl AsyncFnOnce(&WriteTx, &Caller, CollectionId) -> domain::Result<Collection>,
+    ) -> Result<Option<Self>> {
+        let request = ctx.request()?;
+        let id = collection_id(id)?;
+        let changed = request.write(async |tx| change(tx, &request.caller, id).await).await?;
+        Ok(Some(Self { artifact_collection: changed.into(), client_mutation_id }))
+    }
+}
+
+/// Adds tags to the collection at a path, or takes them away; all that it has then.
+async fn change_tags(
+    ctx: &Context<'_>,
+    (entity, project, name): (&str, &str, &str),
+    added: &[String],
+    removed: &[String],
+) -> Result<Vec<CollectionTag>> {
+    let request = ctx.request()?;
+    let caller = &request.caller;
     let missing = || domain::Error::not_found("artifact collection", format!("{entity}/{project}/{name}"));
-    let place = project::find(tx, &request.caller, Some(entity), Some(project)).await?.ok_or_else(missing)?;
-    artifact::find_collection(tx, place.id, name).await?.ok_or_else(missing)
-}
-
-async fn edit(
-    request: &RequestContext,
-    id: &ID,
-    kind: CollectionKind,
-    edit: CollectionEdit,
-) -> Result<ArtifactCollection> {
-    let id = collection_id(id)?;
-    let tx = request.db.begin_write().await.or_graphql()?;
-    let changed = artifact::edit_collection(&tx, &request.caller, id, kind, edit).await.or_graphql()?;
-    tx.commit().await.or_graphql()?;
-    Ok(changed.into())
-}
-
-async fn delete(request: &RequestContext, id: &ID, kind: CollectionKind) -> Result<ArtifactCollection> {
-    let id = collection_id(id)?;
-    let tx = request.db.begin_write().await.or_graphql()?;
-    let gone = artifact::delete_collection(&tx, &request.caller, id, kind).await.or_graphql()?;
-    tx.commit().await.or_graphql()?;
-    Ok(gone.into())
+    let change = async |tx: &WriteTx| {
+        let place = project::find(tx, caller, Some(entity), Some(project)).await?.ok_or_else(missing)?;
+        let found = artifact::find_collection(tx, place.id, name).await?.ok_or_else(missing)?;
+        artifact::change_collection_tags(tx, caller, &found, added, removed).await
+    };
+    request.write(change).await
 }
 
 #[Object]
@@ -169,12 +171,12 @@ impl ArtifactCollectionMutation {
         input: UpdateArtifactSequenceInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
         let ttl = input.ttl_duration_seconds.map(|ttl| Ttl::parse(ttl.0)).transpose().or_graphql()?;
-        let change = CollectionEdit { name: input.name, description: input.description, ttl };
-        let kind = CollectionKind::Sequence;
-        Ok(Some(ArtifactCollectionPayload {
-            artifact_collection: edit(ctx.request()?, &input.artifact_sequence_id, kind, change).await?,
-            client_mutation_id: input.client_mutation_id,
-        }))
+        let edit = CollectionEdit { name: input.name, description: input.description, ttl };
+        let change = async |tx: &WriteTx, caller: &Caller, id| {
+            artifact::edit_collection(tx, caller, id, CollectionKind::Sequence, edit).await
+        };
+        let id = &input.artifact_sequence_id;
+        ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
     /// Renames or describes a portfolio.
@@ -183,12 +185,12 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: UpdateArtifactPortfolioInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
-        let change = CollectionEdit { name: input.name, description: input.description, ttl: None };
-        let kind = CollectionKind::Portfolio;
-        Ok(Some(ArtifactCollectionPayload {
-            artifact_collection: edit(ctx.request()?, &input.artifact_portfolio_id, kind, change).await?,
-            client_mutation_id: input.client_mutation_id,
-        }))
+        let edit = CollectionEdit { name: input.name, description: input.description, ttl: None };
+        let change = async |tx: &WriteTx, caller: &Caller, id| {
+            artifact::edit_collection(tx, caller, id, CollectionKind::Portfolio, edit).await
+        };
+        let id = &input.artifact_portfolio_id;
+        ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
     /// Makes the versions of a sequence be of another type.
@@ -197,16 +199,11 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: MoveArtifactSequenceInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
-        let request = ctx.request()?;
-        let id = collection_id(&input.artifact_sequence_id)?;
         let to = &input.destination_artifact_type_name;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let moved = artifact::move_sequence(&tx, &request.caller, id, to).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
-        Ok(Some(ArtifactCollectionPayload {
-            artifact_collection: moved.into(),
-            client_mutation_id: input.client_mutation_id,
-        }))
+        let change =
+            async |tx: &WriteTx, caller: &Caller, id| artifact::move_sequence(tx, caller, id, to).await;
+        let id = &input.artifact_sequence_id;
+        ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
     /// Deletes a sequence and the versions that were made in it.
@@ -215,11 +212,11 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: DeleteArtifactSequenceInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
-        let kind = CollectionKind::Sequence;
-        Ok(Some(ArtifactCollectionPayload {
-            artifact_collection: delete(ctx.request()?, &input.artifact_sequence_id, kind).await?,
-            client_mutation_id: input.client_mutation_id,
-        }))
+        let change = async |tx: &WriteTx, caller: &Caller, id| {
+            artifact::delete_collection(tx, caller, id, CollectionKind::Sequence).await
+        };
+        let id = &input.artifact_sequence_id;
+        ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
     /// Deletes a portfolio and the links to it; the versions stay where they were made.
@@ -228,11 +225,11 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: DeleteArtifactPortfolioInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
-        let kind = CollectionKind::Portfolio;
-        Ok(Some(ArtifactCollectionPayload {
-            artifact_collection: delete(ctx.request()?, &input.artifact_portfolio_id, kind).await?,
-            client_mutation_id: input.client_mutation_id,
-        }))
+        let change = async |tx: &WriteTx, caller: &Caller, id| {
+            artifact::delete_collection(tx, caller, id, CollectionKind::Portfolio).await
+        };
+        let id = &input.artifact_portfolio_id;
+        ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
     /// Tags a collection.
@@ -241,15 +238,8 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: CreateArtifactCollectionTagAssignmentsInput,
     ) -> Result<Option<TagsPayload>> {
-        let request = ctx.request()?;
-        let (entity, project, name) =
-            (&input.entity_name, &input.project_name, &input.artifact_collection_name);
-        let added = tag_names(Some(input.tags));
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let found = by_path(&tx, request, entity, project, name).await.or_graphql()?;
-        let tags = artifact::change_collection_tags(&tx, &request.caller, &found, &added, &[]).await;
-        let tags = tags.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let path = (&*input.entity_name, &*input.project_name, &*input.artifact_collection_name);
+        let tags = change_tags(ctx, path, &tag_names(Some(input.tags)), &[]).await?;
         Ok(Some(TagsPayload { tags: tags.into_iter().map(Tag::from).collect() }))
     }
 
@@ -259,14 +249,8 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: DeleteArtifactCollectionTagAssignmentsInput,
     ) -> Result<Option<SuccessPayload>> {
-        let request = ctx.request()?;
-        let (entity, project, name) =
-            (&input.entity_name, &input.project_name, &input.artifact_collection_name);
-        let removed = tag_names(Some(input.tags));
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let found = by_path(&tx, request, entity, project, name).await.or_graphql()?;
-        artifact::change_collection_tags(&tx, &request.caller, &found, &[], &removed).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let path = (&*input.entity_name, &*input.project_name, &*input.artifact_collection_name);
+        change_tags(ctx, path, &[], &tag_names(Some(input.tags))).await?;
         Ok(Some(SuccessPayload::done(None)))
     }
 }

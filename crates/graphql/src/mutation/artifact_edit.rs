@@ -3,8 +3,10 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::WriteTx;
+use counterweight_domain::account::Caller;
 use counterweight_domain::artifact::{self, AliasChange, Edit, Link, Portfolio, Ttl, Use};
-use counterweight_domain::id::CollectionId;
+use counterweight_domain::id::{ArtifactId, CollectionId};
 
 use super::SuccessPayload;
 use super::artifact::{ArtifactAliasInput, TagInput, artifact_id, tag_names};
@@ -235,6 +237,27 @@ impl LinkArtifactInput {
     }
 }
 
+/// The version of that id, or that its writer calls so.
+async fn named(
+    tx: &WriteTx,
+    caller: &Caller,
+    id: Option<&ID>,
+    client_id: Option<&ID>,
+) -> domain::Result<ArtifactId> {
+    let missing = |id: &ID| domain::Error::not_found("artifact", id.as_str());
+    match (id, client_id) {
+        (Some(id), _) => ArtifactId::from_node_id(id).ok_or_else(|| missing(id)),
+        (None, Some(id)) => {
+            let found = artifact::find_by_client_id(tx, caller, id).await?;
+            Ok(found.ok_or_else(|| missing(id))?.id)
+        }
+        (None, None) => {
+            let reason = "a version is named by its id, or as its writer calls it";
+            Err(domain::Error::invalid("LINK_INVALID", "artifactID", reason))
+        }
+    }
+}
+
 #[Object]
 impl ArtifactEditMutation {
     /// Notes that a run uses a version.
@@ -251,9 +274,8 @@ impl ArtifactEditMutation {
             artifact: artifact_id(&input.artifact_id)?,
             used_as: input.used_as,
         };
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let used = artifact::use_artifact(&tx, &request.caller, wanted).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let used =
+            request.write(async |tx| artifact::use_artifact(tx, &request.caller, wanted).await).await?;
         Ok(Some(UseArtifactPayload {
             artifact: Artifact(used),
             client_mutation_id: input.client_mutation_id,
@@ -277,9 +299,7 @@ impl ArtifactEditMutation {
             tags_removed: tag_names(input.tags_to_delete),
             ttl,
         };
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let changed = artifact::update(&tx, &request.caller, id, edit).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let changed = request.write(async |tx| artifact::update(tx, &request.caller, id, edit).await).await?;
         Ok(Some(UpdateArtifactPayload {
             artifact: Artifact(changed),
             client_mutation_id: input.client_mutation_id,
@@ -295,9 +315,8 @@ impl ArtifactEditMutation {
         let request = ctx.request()?;
         let id = artifact_id(&input.artifact_id)?;
         let with_aliases = input.delete_aliases.unwrap_or_default();
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let gone = artifact::delete(&tx, &request.caller, id, with_aliases).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let gone =
+            request.write(async |tx| artifact::delete(tx, &request.caller, id, with_aliases).await).await?;
         Ok(Some(DeleteArtifactPayload {
             artifact: Artifact(gone),
             client_mutation_id: input.client_mutation_id,
@@ -309,9 +328,7 @@ impl ArtifactEditMutation {
         let request = ctx.request()?;
         let id = artifact_id(&input.artifact_id)?;
         let changes = changes(input.aliases);
-        let tx = request.db.begin_write().await.or_graphql()?;
-        artifact::add_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        request.write(async |tx| artifact::add_aliases(tx, &request.caller, id, &changes).await).await?;
         Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
@@ -324,9 +341,7 @@ impl ArtifactEditMutation {
         let request = ctx.request()?;
         let id = artifact_id(&input.artifact_id)?;
         let changes = changes(input.aliases);
-        let tx = request.db.begin_write().await.or_graphql()?;
-        artifact::delete_aliases(&tx, &request.caller, id, &changes).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        request.write(async |tx| artifact::delete_aliases(tx, &request.caller, id, &changes).await).await?;
         Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
@@ -338,24 +353,13 @@ impl ArtifactEditMutation {
     ) -> Result<Option<LinkArtifactPayload>> {
         let request = ctx.request()?;
         let to = input.portfolio()?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let id = match (&input.artifact_id, &input.client_id) {
-            (Some(id), _) => artifact_id(id)?,
-            (None, Some(client_id)) => {
-                let found =
-                    artifact::find_by_client_id(&tx, &request.caller, client_id).await.or_graphql()?;
-                let missing = || domain::Error::not_found("artifact", client_id.as_str());
-                found.ok_or_else(missing).or_graphql()?.id
-            }
-            (None, None) => {
-                let reason = "a version is named by its id, or as its writer calls it";
-                return Err(domain::Error::invalid("LINK_INVALID", "artifactID", reason)).or_graphql();
-            }
-        };
         let aliases = input.aliases.unwrap_or_default().into_iter().map(|alias| alias.alias).collect();
-        let wanted = Link { artifact: id, to, aliases };
-        let place = artifact::link(&tx, &request.caller, wanted).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let caller = &request.caller;
+        let link = async |tx: &WriteTx| {
+            let artifact = named(tx, caller, input.artifact_id.as_ref(), input.client_id.as_ref()).await?;
+            artifact::link(tx, caller, Link { artifact, to, aliases }).await
+        };
+        let place = request.write(link).await?;
         Ok(Some(LinkArtifactPayload {
             version_index: i32::try_from(place.version_index).ok(),
             artifact_membership: Some(ArtifactCollectionMembership(place)),
@@ -372,9 +376,7 @@ impl ArtifactEditMutation {
         let request = ctx.request()?;
         let id = artifact_id(&input.artifact_id)?;
         let portfolio = collection_id(&input.artifact_portfolio_id)?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        artifact::unlink(&tx, &request.caller, id, portfolio).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        request.write(async |tx| artifact::unlink(tx, &request.caller, id, portfolio).await).await?;
         Ok(Some(UnlinkArtifactPayload {
             artifact_id: input.artifact_id,
             success: true,

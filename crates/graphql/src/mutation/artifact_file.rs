@@ -3,6 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use counterweight_domain as domain;
+use counterweight_domain::WriteTx;
 use counterweight_domain::artifact::{self, DigestAlgorithm, FileSpec};
 use counterweight_domain::file::FileName;
 use counterweight_domain::id::{ArtifactId, UploadId};
@@ -189,9 +190,8 @@ impl ArtifactFileMutation {
         let specs =
             files.map(|(index, file)| file.parse(index, algorithm)).collect::<domain::Result<Vec<_>>>();
         let (specs, parts): (Vec<FileSpec>, Vec<_>) = specs.or_graphql()?.into_iter().unzip();
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let announced = artifact::announce_files(&tx, &request.caller, &specs).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let announce = async |tx: &WriteTx| artifact::announce_files(tx, &request.caller, &specs).await;
+        let announced = request.write(announce).await?;
         let mut files = Vec::with_capacity(specs.len());
         for ((spec, parts), announced) in specs.iter().zip(parts).zip(&announced) {
             let file = if parts.len() > 1 && !announced.stored {

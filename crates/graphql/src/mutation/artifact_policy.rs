@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object};
 
+use counterweight_domain::WriteTx;
 use counterweight_domain::artifact::{self, Ttl};
 
 use super::SuccessPayload;
@@ -46,9 +47,8 @@ impl ArtifactPolicyMutation {
     ) -> Result<Option<SuccessPayload>> {
         let request = ctx.request()?;
         let ttl = Ttl::parse(input.ttl_duration_seconds.0).or_graphql()?;
-        let tx = request.db.begin_write().await.or_graphql()?;
-        artifact::set_entity_ttl(&tx, &request.caller, &input.entity_name, ttl).await.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let (caller, entity) = (&request.caller, &input.entity_name);
+        request.write(async |tx| artifact::set_entity_ttl(tx, caller, entity, ttl).await).await?;
         Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
@@ -60,11 +60,10 @@ impl ArtifactPolicyMutation {
     ) -> Result<Option<SuccessPayload>> {
         let request = ctx.request()?;
         let (entity, project) = (&input.entity_name, &input.project_name);
-        let tx = request.db.begin_write().await.or_graphql()?;
-        artifact::protect_aliases(&tx, &request.caller, entity, project, &input.aliases)
-            .await
-            .or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let change = async |tx: &WriteTx| {
+            artifact::protect_aliases(tx, &request.caller, entity, project, &input.aliases).await
+        };
+        request.write(change).await?;
         Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 }
