@@ -73,15 +73,15 @@ async fn whole_manifest(
         }
         return Ok((manifest, version.digest.clone()));
     }
-    let Some(first) = stored.first() else {
+    let Some((first, others)) = stored.split_first() else {
         let reason = "the manifest of this version has not arrived".to_owned();
         return Err(Error::Precondition { code: "MANIFEST_MISSING", reason });
     };
-    let mut whole = match stored.iter().rev().find_map(|manifest| manifest.base_artifact_id) {
-        Some(base) => read_current(db, blobs, caller, base).await?,
-        None => read(db, blobs, first).await?.emptied(),
+    let (mut whole, parts) = match stored.iter().rev().find_map(|manifest| manifest.base_artifact_id) {
+        Some(base) => (read_current(db, blobs, caller, base).await?, &stored[..]),
+        None => (read(db, blobs, first).await?, others),
     };
-    for part in &stored {
+    for part in parts {
         whole.add(read(db, blobs, part).await?)?;
     }
     store_merged(db, blobs, version.id, &whole).await?;

@@ -127,11 +127,6 @@ impl Manifest {
         }
         Ok(hasher.finish().to_hex())
     }
-
-    /// An empty one, to add others to, kept as this one is.
-    pub(super) fn emptied(&self) -> Self {
-        Self { contents: BTreeMap::new(), ..self.clone() }
-    }
 }
 
 fn parse_entry(path: &str, entry: &RawValue) -> Result<ManifestEntry> {
@@ -203,7 +198,6 @@ mod tests {
         base.add(with(r#""b":{"digest":"z","ref":"y","extra":{"etag":"e"}}"#).unwrap()).unwrap();
         let json = String::from_utf8(base.to_json().unwrap()).unwrap();
         assert!(json.contains(r#""b":{"digest":"z","ref":"y","extra":{"etag":"e"}}"#), "{json}");
-        assert_eq!(base.emptied().len(), 0);
     }
 
     #[test]
