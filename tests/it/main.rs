@@ -10,6 +10,7 @@ mod architecture;
 mod artifact_content;
 mod artifact_digests;
 mod artifact_ends;
+mod artifact_faults;
 mod artifact_lists;
 mod artifacts;
 mod attribution;

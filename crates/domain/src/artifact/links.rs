@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::collections::{self, Wanted};
-use super::name::LATEST;
+use super::name::{LATEST, check_count};
 use super::queries::{self, Located};
 use super::{ArtifactState, CollectionKind, Membership, aliases, ttl, types};
 use crate::account::{Caller, Role};
@@ -49,6 +49,7 @@ pub enum Portfolio {
 /// Links a committed version to a portfolio. A version that is there keeps its place. In a registry a version is kept for
 /// ever, and so it stays when the link is taken away.
 pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Membership> {
+    check_count("aliases", wanted.aliases.len())?;
     let located = queries::locate(tx, caller, wanted.artifact).await?;
     if located.artifact.state != ArtifactState::Committed {
         return Err(Error::Precondition {
