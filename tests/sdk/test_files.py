@@ -77,6 +77,16 @@ def test_a_file_saved_twice_is_the_last_one(project):
     assert read.file("state.txt").download(root="back").read() == "second"
 
 
+def test_a_file_is_found_by_the_path_it_was_saved_from(project):
+    pathlib.Path("with space.txt").write_text("content")
+    run = wandb.init(project=project)
+    run.save("./with space.txt")
+    run.finish()
+    found = read_run(f"admin/{project}/{run.id}").file("./with space.txt")
+    assert found.name == "with space.txt"
+    assert found.download(root="back").read() == "content"
+
+
 def test_metadata_of_the_run_is_readable(project):
     run_id = log_run(project)
     assert "python" in read_run(f"admin/{project}/{run_id}").metadata

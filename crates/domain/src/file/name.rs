@@ -30,6 +30,11 @@ impl FileName {
         Err(Error::invalid("FILE_NAME_INVALID", field, reason))
     }
 
+    /// The name that is meant by one that was asked for: `./x` is `x`, as it is for the client's own file.
+    pub fn meant_by(name: &str) -> &str {
+        name.trim_start_matches("./")
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,6 +50,15 @@ impl fmt::Display for FileName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_may_be_asked_for_from_the_folder_that_it_is_in() {
+        for (asked, meant) in
+            [("./a", "a"), ("././a/b", "a/b"), (".a", ".a"), ("../a", "../a"), ("a/./b", "a/./b")]
+        {
+            assert_eq!(FileName::meant_by(asked), meant);
+        }
+    }
 
     #[test]
     fn names_that_lead_outside_or_mean_nothing_are_refused() {

@@ -83,7 +83,7 @@ impl FileConnection {
     pub(crate) async fn named(
         ctx: &Context<'_>,
         run: &domain::run::Run,
-        mut names: Vec<String>,
+        names: Vec<String>,
         after: Option<&str>,
         first: Option<i32>,
     ) -> Result<Self> {
@@ -92,8 +92,9 @@ impl FileConnection {
         let limit = connection::page_size(first)?;
         let start = connection::decode(&list, after)?.map_or(0, |last: usize| last.saturating_add(1));
         let mut seen = HashSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        let places = names.into_iter().enumerate().skip(start).collect();
+        let names = names.iter().map(|name| FileName::meant_by(name).to_owned());
+        let names = names.filter(|name| seen.insert(name.clone()));
+        let places = names.enumerate().skip(start).collect();
         let (places, has_next_page) = connection::cut(places, limit);
         let names = places.iter().map(|(_, name)| name.clone()).collect();
         let wanted = FileQuery { names, ..FileQuery::default() };
