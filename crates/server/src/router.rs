@@ -66,6 +66,8 @@ fn bytes_routes() -> Router<AppState> {
         )
         .route("/artifacts/{entity}/{digest}", get(artifacts::get_of_entity))
         .route("/objects/{token}", get(objects::get).put(objects::put))
+        // One that is added after the layer would answer in its place when a page asks what it may do.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(cors)
 }
 

@@ -55,6 +55,23 @@ async fn a_signed_in_user_is_answered() {
 }
 
 #[tokio::test]
+async fn pages_of_other_origins_may_fetch_files_and_nothing_else() {
+    let (server, _folder) = server().await;
+    let ask = async |path| {
+        let request = Request::options(path).header("origin", "http://elsewhere.example");
+        let request = request.header("access-control-request-method", "PUT").body(Body::empty()).unwrap();
+        let response = server.clone().oneshot(request).await.unwrap();
+        (response.status().as_u16(), response.headers().contains_key("access-control-allow-origin"))
+    };
+    for path in ["/objects/x", "/files/e/p/r/x.txt", "/artifactsV2/r/e/p/c/b/d/x"] {
+        assert_eq!(ask(path).await, (200, true), "{path}");
+    }
+    assert_eq!(ask("/graphql").await, (405, false));
+    let post = Request::post("/objects/x").body(Body::empty()).unwrap();
+    assert_eq!(json_of(server.clone().oneshot(post).await.unwrap()).await["code"], "METHOD_NOT_ALLOWED");
+}
+
+#[tokio::test]
 async fn without_a_good_key_there_is_a_graphql_error() {
     let (server, _folder) = server().await;
     let wrong = "9".repeat(40);
