@@ -12,6 +12,7 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStoreExt as _};
 use crate::backend::Backend;
 use crate::digest::{ContentDigest, Hasher, Md5Digest};
 use crate::error::{BoxError, StorageError};
+use crate::gather::Room;
 use crate::key::ObjectKey;
 use crate::receive::receive;
 use crate::upload::{Upload, part_bytes};
@@ -25,6 +26,7 @@ const DELETE_BATCH: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     pub(crate) backend: Backend,
+    pub(crate) room: Room,
     probes: Arc<AtomicU64>,
 }
 
@@ -73,7 +75,7 @@ impl BlobStore {
     }
 
     pub(crate) fn on(backend: Backend) -> Self {
-        Self { backend, probes: Arc::default() }
+        Self { backend, room: Room::default(), probes: Arc::default() }
     }
 
     /// Streams `body` into the store and hashes it on the way.
@@ -99,7 +101,8 @@ impl BlobStore {
     ) -> Result<Stored, StorageError> {
         let most_parts = self.backend.parts.most;
         let part_bytes = part_bytes(limit.expected_bytes, most_parts);
-        let mut upload = Upload::new(Arc::clone(&self.backend.objects), self.path(key), part_bytes);
+        let (room, objects) = (self.room.clone(), Arc::clone(&self.backend.objects));
+        let mut upload = Upload::new(room, objects, self.path(key), part_bytes, limit.expected_bytes);
         let max_bytes = limit.max_bytes.min(part_bytes.saturating_mul(most_parts));
         let limit = PutLimit { max_bytes, ..limit };
         let result = async {

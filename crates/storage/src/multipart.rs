@@ -145,8 +145,8 @@ impl BlobStore {
         digests: &[ContentDigest],
     ) -> Result<Part, StorageError> {
         let pieces = Pieces::of(part, size_bytes, self.backend.parts.are_bounded)?;
-        let uploads = Arc::clone(&self.backend.uploads);
-        let mut pieces = PartUpload::new(uploads, self.path(key), upload.0.clone(), pieces);
+        let (room, uploads) = (self.room.clone(), Arc::clone(&self.backend.uploads));
+        let mut pieces = PartUpload::new(room, uploads, self.path(key), upload.0.clone(), pieces);
         let limit = PutLimit { max_bytes: size_bytes, expected_bytes: Some(size_bytes) };
         let stored = receive(&mut pieces, body, limit, digests).await?;
         let etag = etag(stored.md5, &pieces.finish().await?);

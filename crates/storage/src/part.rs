@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::blob::within_patience;
 use crate::error::StorageError;
-use crate::gather::Gather;
+use crate::gather::{Gather, Room};
 use crate::multipart::{MOST_PARTS, PartNumber, of_upload};
 use crate::receive::Sink;
 use crate::upload::{PART_BYTES, PARTS_IN_FLIGHT};
@@ -59,8 +59,14 @@ pub(crate) struct PartUpload {
 }
 
 impl PartUpload {
-    pub(crate) fn new(uploads: Arc<dyn Uploads>, path: Path, id: MultipartId, pieces: Pieces) -> Self {
-        let buffer = Gather::new(capacity(pieces, 0));
+    pub(crate) fn new(
+        room: Room,
+        uploads: Arc<dyn Uploads>,
+        path: Path,
+        id: MultipartId,
+        pieces: Pieces,
+    ) -> Self {
+        let buffer = Gather::new(room, capacity(pieces, 0), pieces.bytes);
         Self { uploads, path, id, pieces, buffer, begun: 0, in_flight: JoinSet::new(), sent: BTreeMap::new() }
     }
 
@@ -74,12 +80,15 @@ impl PartUpload {
     async fn send_piece(&mut self) -> Result<(), StorageError> {
         self.wait_for_room(PARTS_IN_FLIGHT - 1).await?;
         let (uploads, path, id) = (Arc::clone(&self.uploads), self.path.clone(), self.id.clone());
-        let (number, payload) = (self.pieces.first + self.begun, self.buffer.take());
+        let number = self.pieces.first + self.begun;
+        let (payload, place) = self.buffer.take();
         self.begun += 1;
-        self.buffer = Gather::new(capacity(self.pieces, self.begun));
+        self.buffer.full_bytes = capacity(self.pieces, self.begun);
         self.in_flight.spawn(async move {
             let index = usize::try_from(number).unwrap_or(usize::MAX);
-            Ok((number, uploads.put_part(&path, &id, index, payload).await?))
+            let sent = uploads.put_part(&path, &id, index, payload).await;
+            drop(place);
+            Ok((number, sent?))
         });
         Ok(())
     }
@@ -103,7 +112,7 @@ impl Sink for PartUpload {
             if self.buffer.is_full() {
                 self.send_piece().await?;
             }
-            self.buffer.fill(&mut bytes);
+            self.buffer.fill(&mut bytes).await;
         }
         Ok(())
     }

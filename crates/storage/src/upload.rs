@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::blob::within_patience;
 use crate::error::StorageError;
-use crate::gather::Gather;
+use crate::gather::{Gather, Room};
 use crate::receive::Sink;
 
 /// What S3 takes at least.
@@ -33,22 +33,27 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, part_bytes: u64) -> Self {
-        Self {
-            store,
-            path,
-            buffer: Gather::new(usize::try_from(part_bytes).unwrap_or(usize::MAX)),
-            multipart: None,
-            in_flight: JoinSet::new(),
-        }
+    /// Of `expected_bytes`, if that is known.
+    pub(crate) fn new(
+        room: Room,
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        part_bytes: u64,
+        expected_bytes: Option<u64>,
+    ) -> Self {
+        let full_bytes = usize::try_from(part_bytes).unwrap_or(usize::MAX);
+        let needs_bytes = expected_bytes.map_or(part_bytes, |expected| expected.min(part_bytes));
+        let buffer = Gather::new(room, full_bytes, needs_bytes);
+        Self { store, path, buffer, multipart: None, in_flight: JoinSet::new() }
     }
 
     /// Makes the object visible, whole.
     pub(crate) async fn complete(&mut self) -> Result<(), StorageError> {
         if self.multipart.is_none() {
-            let put = self.store.put(&self.path, self.buffer.take());
-            within_patience(put).await?.map_err(StorageError::of_write)?;
-            return Ok(());
+            let (payload, place) = self.buffer.take();
+            let put = within_patience(self.store.put(&self.path, payload)).await;
+            drop(place);
+            return put?.map(drop).map_err(StorageError::of_write);
         }
         self.send_part().await?;
         self.wait_for_room(0).await?;
@@ -69,7 +74,7 @@ impl Upload {
 
     async fn send_part(&mut self) -> Result<(), StorageError> {
         self.wait_for_room(PARTS_IN_FLIGHT - 1).await?;
-        let part = self.buffer.take();
+        let (payload, place) = self.buffer.take();
         let multipart = match &mut self.multipart {
             Some(multipart) => multipart,
             none => {
@@ -77,7 +82,12 @@ impl Upload {
                 none.insert(begun.map_err(StorageError::of_write)?)
             }
         };
-        self.in_flight.spawn(multipart.put_part(part));
+        let put = multipart.put_part(payload);
+        self.in_flight.spawn(async move {
+            let sent = put.await;
+            drop(place);
+            sent
+        });
         Ok(())
     }
 
@@ -99,7 +109,7 @@ impl Sink for Upload {
             if self.buffer.is_full() {
                 self.send_part().await?;
             }
-            self.buffer.fill(&mut bytes);
+            self.buffer.fill(&mut bytes).await;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `/objects/{token}`: bytes in and out for whoever holds a signed URL (protocol reference 4.3, 4.4).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, ETAG};
@@ -16,11 +18,16 @@ use counterweight_storage::{
     TokenError,
 };
 use futures_util::TryStreamExt as _;
+use futures_util::stream;
+use tokio::time::timeout;
 
 use super::download::{self, Asked};
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::state::AppState;
+
+/// How long a body may be silent.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn open(state: &AppState, token: &str) -> Result<Grant, Problem> {
     state.signer.open(token, state.db.now().0).map_err(|error| {
@@ -154,8 +161,12 @@ async fn finish(state: &AppState, grant: &Grant, upload: &Upload, stored: Stored
     }
 }
 
+/// A body that is silent for too long has broken off: it must not keep the memory that it shares with others.
 fn chunks(body: Body) -> impl futures_util::Stream<Item = Result<bytes::Bytes, BoxError>> + Send {
-    body.into_data_stream().map_err(Into::into)
+    stream::try_unfold(body.into_data_stream(), async |mut body| {
+        let next = timeout(PATIENCE, body.try_next()).await??;
+        Ok(next.map(|bytes| (bytes, body)))
+    })
 }
 
 fn announced(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
@@ -202,5 +213,21 @@ pub(super) fn refused(error: StorageError) -> Problem {
         }
         StorageError::NoSuchUpload => Error::not_found("upload", "in parts").into(),
         other => Error::unavailable(other).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_falls_silent_breaks_off() {
+        let said = stream::iter([Ok::<_, BoxError>(Bytes::from_static(b"said"))]);
+        let mut body = Box::pin(chunks(Body::from_stream(said.chain(stream::pending()))));
+        assert_eq!(body.try_next().await.unwrap().unwrap(), "said");
+        body.try_next().await.unwrap_err();
     }
 }
