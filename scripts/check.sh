@@ -83,7 +83,7 @@ if $all; then
   for client in 0.31 0.21; do
     for place in "sqlite folder" "postgres folder" "postgres s3"; do
       read -r database store <<<"$place"
-      step "wandb $client on $database and $store" sdk "$client" "$database" "$store" --kills 100
+      step "wandb $client on $database and $store" sdk "$client" "$database" "$store" --kills 100 --long
     done
   done
 else

@@ -17,6 +17,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--store", choices=["folder", "s3"], default="folder", help="where the server keeps its objects"
     )
+    parser.addoption("--long", action="store_true", help="also what takes minutes and gigabytes")
     parser.addoption("--kills", type=int, default=20, help="how often test_kill.py kills the server")
 
 
@@ -25,10 +26,13 @@ def pytest_report_header(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What is about the folder of objects has nothing to ask of another store."""
-    if config.getoption("store") == "folder":
-        return
-    others = [item for item in items if item.get_closest_marker("folder")]
+    """What is about the folder of objects has nothing to ask of another store; long tests are asked for."""
+    unwanted = []
+    if config.getoption("store") != "folder":
+        unwanted.append("folder")
+    if not config.getoption("long"):
+        unwanted.append("long")
+    others = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
 

@@ -1,11 +1,13 @@
 """A real server for a test: the program itself, on a database and a store of its own."""
 
 import base64
+import collections
 import contextlib
 import json
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import socket
@@ -140,6 +142,10 @@ class Folder:
             if file.is_file() and file.parent != self.data
         )
 
+    def unfinished(self):
+        """Parts are files among the others here, and count as bytes."""
+        return 0
+
 
 class S3:
     """A fresh bucket in the server of `COUNTERWEIGHT_TEST_S3_URL`."""
@@ -166,6 +172,10 @@ class S3:
             after = answer.find("{*}NextContinuationToken")
             page = None if after is None else {"continuation-token": after.text}
         return total
+
+    def unfinished(self):
+        answer = httpx.get(self.url, params={"uploads": ""}).raise_for_status()
+        return len(ElementTree.fromstring(answer.text).findall("{*}Upload"))
 
 
 class Server:
@@ -297,6 +307,24 @@ class Server:
     def stored_bytes(self):
         """The size of all objects."""
         return self.store.bytes()
+
+    def unfinished_uploads(self):
+        """How many objects have parts that nobody put together."""
+        return self.store.unfinished()
+
+    def requests(self):
+        """How many it has answered since it started, by method and route."""
+        counted = collections.Counter()
+        for line in self.http.get("/metrics").text.splitlines():
+            if line.startswith("counterweight_http_requests_total{"):
+                labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                counted[f"{labels['method']} {labels['route']}"] += int(line.rsplit(" ", 1)[1])
+        return counted
+
+    def peak_memory(self):
+        """The most bytes that it has had in memory since it started."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
 
 
 def located(path):
