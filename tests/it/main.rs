@@ -19,6 +19,7 @@ mod bulk;
 mod changes;
 mod collection;
 mod collection_model;
+mod collection_races;
 mod deletion;
 mod disk;
 mod distinct;

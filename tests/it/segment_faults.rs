@@ -1,16 +1,13 @@
-//! A merge that is cut off, or whose store fails, at any step: history is what it was, and nothing is left behind.
+//! A merge that is cut off or overtaken, or whose store fails, at any step: history is what its writer made it, and nothing
+//! is left behind.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use counterweight_domain::Result;
 use counterweight_domain::history::{self, Merge};
 use counterweight_domain::id::RunId;
+use counterweight_domain::{Error, Result};
 use counterweight_storage::Fault;
 use serde_json::json;
 
-use crate::support::{HISTORY, SETTLE_AFTER, TestApp, TestRun, backend_test};
+use crate::support::{Cut, HISTORY, SETTLE_AFTER, TestApp, TestRun, backend_test, until};
 
 /// What there is to do for a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +35,17 @@ async fn settle(app: &TestApp, run: &TestRun) {
     app.wait(SETTLE_AFTER).await;
 }
 
+/// Forgets what came after a step.
+async fn take_back(app: &TestApp, run: &TestRun, step: u64) {
+    let input = json!({"entityName": "ada", "projectName": "demo", "runName": run.name,
+        "metricName": "_step", "metricValue": step});
+    app.ada.mutate("rewindRun", input, "rewoundRun { id }").await;
+}
+
 impl Work {
     /// A run for which this is to be done, and its history.
-    async fn prepare(self, app: &TestApp) -> (TestRun, Vec<String>) {
-        let run = app.ada.run("demo", &format!("{self:?}")).await;
+    async fn prepare(self, app: &TestApp, name: &str) -> (TestRun, Vec<String>) {
+        let run = app.ada.run("demo", name).await;
         if self == Self::Live {
             let lines = rows(0..8200, "1");
             for start in (0..8200).step_by(4100) {
@@ -60,9 +64,7 @@ impl Work {
             lines.splice(100..150, anew);
         }
         if self == Self::TakenBack {
-            let input = json!({"entityName": "ada", "projectName": "demo", "runName": run.name,
-                "metricName": "_step", "metricValue": 200});
-            app.ada.mutate("rewindRun", input, "rewoundRun { id }").await;
+            take_back(app, &run, 200).await;
             lines.truncate(201);
         }
         if self == Self::EndedAgain {
@@ -85,24 +87,6 @@ impl Work {
     }
 }
 
-/// A future that is dropped where it stands, as soon as it waits and `is_cut` says so.
-struct Cut<F, C> {
-    inner: Pin<Box<F>>,
-    is_cut: C,
-}
-
-impl<F: Future, C: FnMut() -> bool + Unpin> Future for Cut<F, C> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.inner.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if (self.is_cut)() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
 /// Does the work with an interruption at the first place, then at the second, and so on, until there is none left and
 /// nothing to do. Answers how often it was interrupted.
 async fn interrupt(
@@ -110,7 +94,7 @@ async fn interrupt(
     work: Work,
     attempt: impl AsyncFn(RunId, usize) -> Option<Result<Merge>>,
 ) -> usize {
-    let (run, wanted) = work.prepare(app).await;
+    let (run, wanted) = work.prepare(app, &format!("{work:?}")).await;
     let id = RunId::from_node_id(&run.id).unwrap();
     let (mut place, mut interrupted) = (0, 0);
     loop {
@@ -180,8 +164,44 @@ backend_test!(a_store_that_fails_during_a_merge_costs_nothing, |app| {
     check_objects(app).await;
 });
 
+/// Does the next step of the work, and takes the run back while it waits for the `place`-th answer of the store. None where
+/// it needs fewer.
+async fn overtake(app: &TestApp, work: Work, run: &TestRun, place: u64) -> Option<Result<Merge>> {
+    app.faults.fail_call(place, Fault::Silence);
+    let mut step = Box::pin(work.step(app, RunId::from_node_id(&run.id).unwrap()));
+    tokio::select! {
+        biased;
+        done = &mut step => {
+            app.faults.clear();
+            done.unwrap();
+            return None;
+        }
+        () = until(async || app.faults.is_silent()) => {}
+    }
+    take_back(app, run, 149).await;
+    app.faults.clear();
+    Some(step.await)
+}
+
+backend_test!(a_merge_gives_up_when_the_run_is_taken_back_in_the_meantime, |app| {
+    for work in WORK {
+        for place in 1.. {
+            let (run, mut lines) = work.prepare(app, &format!("{work:?}-{place}")).await;
+            let Some(done) = overtake(app, work, &run, place).await else {
+                assert!(place > 2, "{work:?}");
+                break;
+            };
+            assert!(matches!(done, Err(Error::Conflict { .. })), "{work:?}, at {place}: {done:?}");
+            lines.truncate(150);
+            assert_eq!(run.history().await, lines, "{work:?}, at {place}");
+            settle(app, &run).await;
+            assert_eq!(run.history().await, lines, "{work:?}, at {place}");
+        }
+    }
+});
+
 backend_test!(a_job_that_the_store_failed_is_done_later, |app| {
-    let (run, wanted) = Work::Ended.prepare(app).await;
+    let (run, wanted) = Work::Ended.prepare(app, "r").await;
     app.faults.fail_all(Fault::Unavailable);
     app.run_jobs().await;
     assert_eq!(app.rows("history_segment").await, 0);

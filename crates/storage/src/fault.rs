@@ -11,6 +11,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::blob::BlobStore;
@@ -23,7 +24,7 @@ pub enum Fault {
     Unavailable,
     /// The store is full.
     OutOfSpace,
-    /// The store never answers, as whoever is cut off during the call sees it.
+    /// The store does not answer before [`Faults::clear`]: long enough to be cut off, or overtaken, during the call.
     Silence,
 }
 
@@ -36,6 +37,7 @@ struct Plan {
     calls: u64,
     failing: Failing,
     silent: bool,
+    cleared: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -57,12 +59,15 @@ impl Faults {
         self.change(|plan| plan.failing = Failing::All(fault));
     }
 
-    /// Lets all calls pass.
+    /// Lets all calls pass, also those that were met with silence.
     pub fn clear(&self) {
-        self.change(|plan| (plan.failing, plan.silent) = (Failing::None, false));
+        self.change(|plan| {
+            (plan.failing, plan.silent) = (Failing::None, false);
+            plan.cleared.notify_waiters();
+        });
     }
 
-    /// Whether a call waits for an answer that never comes.
+    /// Whether a call is met with silence.
     pub fn is_silent(&self) -> bool {
         self.change(|plan| plan.silent)
     }
@@ -72,9 +77,9 @@ impl Faults {
         self.change(|plan| plan.calls)
     }
 
-    /// What comes of a call: nothing, for ever, where it is met with silence.
+    /// What comes of a call.
     fn pass(&self) -> impl Future<Output = Result<()>> + Send + use<> {
-        let fault = self.change(|plan| {
+        let (fault, cleared) = self.change(|plan| {
             plan.calls += 1;
             let fault = match plan.failing {
                 Failing::Call(n, fault) if n == plan.calls => Some(fault),
@@ -82,14 +87,17 @@ impl Faults {
                 _ => None,
             };
             plan.silent |= fault == Some(Fault::Silence);
-            fault
+            (fault, plan.cleared.clone().notified_owned())
         });
         async move {
             let kind = match fault {
                 None => return Ok(()),
                 Some(Fault::Unavailable) => io::ErrorKind::ConnectionRefused,
                 Some(Fault::OutOfSpace) => io::ErrorKind::StorageFull,
-                Some(Fault::Silence) => std::future::pending().await,
+                Some(Fault::Silence) => {
+                    cleared.await;
+                    return Ok(());
+                }
             };
             Err(Error::Generic { store: "FaultyStore", source: Box::new(io::Error::from(kind)) })
         }

@@ -86,6 +86,11 @@ impl TestDatabase {
         self.direct.query_all_raw(Statement::from_string(backend, sql)).await.unwrap()
     }
 
+    /// Runs a statement that answers nothing.
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.direct, sql).await;
+    }
+
     /// What the disk holds of it; only of `SQLite`.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let folder = self.folder.as_ref().expect("a database in a folder").path();

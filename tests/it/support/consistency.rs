@@ -32,6 +32,12 @@ pub(super) async fn check(app: &TestApp) {
     let not_live = "SELECT b.object_key FROM history_segment s \
                     JOIN blob b ON b.id IN (s.rows_blob_id, s.columns_blob_id) WHERE b.state <> 'live'";
     assert_eq!(app.texts(not_live).await, Vec::<String>::new(), "segments without bytes");
+    for table in ["artifact_upload", "artifact_manifest"] {
+        let not_live = format!(
+            "SELECT b.object_key FROM {table} t JOIN blob b ON b.id = t.blob_id WHERE b.state <> 'live'"
+        );
+        assert_eq!(app.texts(&not_live).await, Vec::<String>::new(), "{table} without bytes");
+    }
     for child in [
         "run_file",
         "run_document",

@@ -5,6 +5,7 @@ mod artifact;
 mod backend;
 mod client;
 mod consistency;
+mod cut;
 mod run;
 
 pub(crate) use self::app::{
@@ -13,7 +14,15 @@ pub(crate) use self::app::{
 pub(crate) use self::artifact::{TestArtifact, lookup};
 pub(crate) use self::backend::{Backend, TestDatabase};
 pub(crate) use self::client::{Answer, Client, Refusal, path_of};
+pub(crate) use self::cut::Cut;
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};
+
+/// Waits for what something else brings about.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::task::yield_now().await;
+    }
+}
 
 /// Makes `name::sqlite` and `name::postgres` out of one body. At its end nothing may be left to do, and database and
 /// object store must agree.
@@ -46,3 +55,22 @@ macro_rules! backend_test {
     };
 }
 pub(crate) use backend_test;
+
+/// Makes `name::postgres` of a body in the same way: only `PostgreSQL` lets a writer begin while another is under way.
+macro_rules! postgres_test {
+    ($name:ident, |$app:ident| $body:block) => {
+        async fn $name($app: &$crate::support::TestApp) $body
+
+        mod $name {
+            use $crate::support::{Backend, TestApp};
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let app = TestApp::start(Backend::Postgres, 4).await;
+                Box::pin(super::$name(&app)).await;
+                app.finish().await;
+            }
+        }
+    };
+}
+pub(crate) use postgres_test;

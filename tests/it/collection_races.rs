@@ -1,0 +1,158 @@
+//! Bytes that nobody refers to any more are wanted again while the collector is at work: whichever comes first, no version
+//! lacks its bytes.
+
+use std::cell::Cell;
+
+use counterweight_storage::Fault;
+use counterweight_worker::gc;
+
+use crate::support::{GC, TestApp, TestArtifact, backend_test, postgres_test, until};
+
+const FILES: &[(&str, &str)] = &[("a", "wanted again")];
+/// Any number will do.
+const LOCK: u32 = 7;
+
+/// Where the first of two transactions waits for the second, with all locks that it has taken until then.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// The stored bytes of a file that is announced were found.
+    Announcing,
+    /// Those of a version that is committed.
+    Committing,
+    /// The collector has found that nothing refers to the bytes, and said so.
+    Marking,
+}
+
+impl Pause {
+    fn trigger(self) -> &'static str {
+        match self {
+            Self::Announcing => "BEFORE INSERT ON artifact_upload FOR EACH ROW",
+            Self::Committing => "BEFORE INSERT ON artifact_entry FOR EACH ROW",
+            Self::Marking => "AFTER UPDATE ON blob FOR EACH ROW WHEN (NEW.state = 'doomed')",
+        }
+    }
+}
+
+/// Lets `first` come as far as the pause, then `second` until it waits for it or is done, then both to their end.
+async fn race<A, B>(
+    app: &TestApp,
+    at: Pause,
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    app.execute(&format!(
+        "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN NEW; END'"
+    ))
+    .await;
+    app.execute(&format!("CREATE TRIGGER pause {} EXECUTE FUNCTION pause()", at.trigger())).await;
+    app.execute(&format!("SELECT pg_advisory_lock({LOCK})")).await;
+    let is_done = Cell::new(false);
+    let second = async {
+        until(async || waiting(app).await == 1).await;
+        let done = second.await;
+        is_done.set(true);
+        done
+    };
+    let end_of_pause = async {
+        until(async || waiting(app).await == 2 || is_done.get()).await;
+        app.execute(&format!("SELECT pg_advisory_unlock({LOCK})")).await;
+    };
+    let (first, second, ()) = Box::pin(async { tokio::join!(first, second, end_of_pause) }).await;
+    (first, second)
+}
+
+/// How many connections wait for a lock.
+async fn waiting(app: &TestApp) -> i64 {
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    app.number(waiting).await
+}
+
+/// Leaves bytes in the store that the collector will mark.
+async fn give_up_bytes(app: &TestApp) {
+    app.ada.run("demo", "r").await;
+    let (deleted, _) = TestArtifact::log(&app.ada, "demo", "deleted", FILES).await;
+    deleted.delete().await;
+    app.run_jobs().await;
+    app.advance(GC.min_age * 2);
+}
+
+/// Begins a version that wants them.
+async fn begin(app: &TestApp) -> TestArtifact {
+    TestArtifact::begin(&app.ada, "demo", "data", FILES).await
+}
+
+async fn collect(app: &TestApp) {
+    assert_eq!(gc::pass(&app.db, &app.blobs, &GC, false).await.unwrap().failed, 0);
+}
+
+/// Sends what is still wanted, and commits. How many files were sent.
+async fn send(version: &TestArtifact) -> usize {
+    let sent = version.send_files().await;
+    version.send_manifest(&version.manifest(), "FULL").await;
+    version.commit().await;
+    sent
+}
+
+/// The committed version can be read, whatever the collector does from now on.
+async fn check(app: &TestApp, version: &TestArtifact) {
+    app.check_consistency().await;
+    app.collect().await;
+    assert_eq!(version.read("a").await.as_deref(), Some(FILES[0].1));
+    assert_eq!(app.objects().await.len(), 2, "the file and the manifest");
+}
+
+postgres_test!(a_file_that_is_announced_before_the_mark_keeps_its_bytes, |app| {
+    give_up_bytes(app).await;
+    let version = begin(app).await;
+    let (urls, ()) = race(app, Pause::Announcing, version.announce(), collect(app)).await;
+    assert_eq!(urls, [None]);
+    assert_eq!(send(&version).await, 0);
+    check(app, &version).await;
+});
+
+postgres_test!(a_file_that_is_announced_after_the_mark_is_to_be_sent, |app| {
+    give_up_bytes(app).await;
+    let version = begin(app).await;
+    let ((), urls) = race(app, Pause::Marking, collect(app), version.announce()).await;
+    assert!(urls[0].is_some());
+    assert_eq!(send(&version).await, 1);
+    check(app, &version).await;
+});
+
+postgres_test!(a_version_that_is_committed_before_the_mark_keeps_its_bytes, |app| {
+    give_up_bytes(app).await;
+    let version = begin(app).await;
+    version.send_manifest(&version.manifest(), "FULL").await;
+    race(app, Pause::Committing, version.commit(), collect(app)).await;
+    check(app, &version).await;
+});
+
+postgres_test!(a_version_that_is_committed_after_the_mark_lacks_its_files, |app| {
+    give_up_bytes(app).await;
+    let version = begin(app).await;
+    version.send_manifest(&version.manifest(), "FULL").await;
+    let ((), refused) = race(app, Pause::Marking, collect(app), version.commit_refused()).await;
+    assert_eq!(refused.code, "ARTIFACT_FILES_MISSING");
+    assert_eq!(send(&version).await, 1);
+    check(app, &version).await;
+});
+
+backend_test!(a_file_that_is_sent_during_the_sweep_has_bytes_of_its_own, |app| {
+    give_up_bytes(app).await;
+    collect(app).await;
+    app.advance(GC.grace);
+    let version = begin(app).await;
+    app.faults.fail_call(1, Fault::Silence);
+    let blobs = app.blobs.with_faults(&app.faults);
+    let logged_meanwhile = async {
+        until(async || app.faults.is_silent()).await;
+        assert_eq!(send(&version).await, 1);
+        app.faults.clear();
+    };
+    let sweep = gc::pass(&app.db, &blobs, &GC, false);
+    let (swept, ()) = Box::pin(async { tokio::join!(sweep, logged_meanwhile) }).await;
+    assert_eq!(swept.unwrap().swept, 2);
+    check(app, &version).await;
+});
