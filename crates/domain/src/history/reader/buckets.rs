@@ -9,7 +9,7 @@ use super::chart::OfSegment;
 use super::cursor::Cursor;
 use super::layout::ChunkHead;
 use super::sampled::cut_each;
-use super::{Layout, Reader, Walk};
+use super::{Layout, Reader, StepRange, Walk};
 use crate::entity::history_chunk::Model as Chunk;
 use crate::error::{Error, Result};
 use crate::history::Stream;
@@ -54,7 +54,7 @@ impl Reader {
     }
 
     async fn sources<'a>(&self, runs: &[RunId], spec: &'a BucketSpec) -> Result<Vec<Source<'a>>> {
-        let mut layouts = Layout::load_many(&self.db, runs, Stream::History).await?;
+        let mut layouts = Layout::load_many(&self.db, runs, Stream::History, StepRange::default()).await?;
         let series = runs.len() * (spec.keys.len() + 1);
         let most = MOST_ROLLED_UP / u64::try_from(series).map_err(Error::internal)?.max(1);
         let mut by_level: BTreeMap<u8, Vec<Source<'_>>> = BTreeMap::new();

@@ -138,8 +138,9 @@ impl<'a> Cursor<'a> {
         if self.reloads > MOST_RELOADS {
             return Err(Error::unavailable("the history is merged faster than it can be read"));
         }
-        let layout = Layout::load(&self.reader.db, self.walk.run, self.walk.stream).await?;
-        Ok(plan(&layout, &self.walk, self.position))
+        let Walk { run, stream, steps, .. } = self.walk;
+        let layout = Layout::load_many(&self.reader.db, &[run], stream, steps).await?.remove(&run);
+        Ok(plan(&layout.unwrap_or_default(), &self.walk, self.position))
     }
 
     fn put_first(&mut self, first: impl IntoIterator<Item = Step, IntoIter: DoubleEndedIterator>) {

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::super::Stream;
 use super::super::segment::Segment;
+use super::StepRange;
 use crate::db::Source;
 use crate::entity::{blob, history_chunk, history_segment};
 use crate::error::{Error, Result};
@@ -63,16 +64,19 @@ impl Layout {
         stream: Stream,
         lines: Range<i64>,
     ) -> Result<Self> {
-        Ok(load(db, &[run], stream, lines).await?.remove(&run).unwrap_or_default())
+        let everything = StepRange::default();
+        Ok(load(db, &[run], stream, lines, everything).await?.remove(&run).unwrap_or_default())
     }
 
-    /// The same of many runs; those that have neither are left out.
+    /// Of many runs. Those that have neither are left out, and so are segments without a step in the range: who walks
+    /// through a long history in windows would read of all its segments for each.
     pub(in crate::history) async fn load_many(
         db: &impl Source,
         runs: &[RunId],
         stream: Stream,
+        steps: StepRange,
     ) -> Result<HashMap<RunId, Self>> {
-        load(db, runs, stream, 0..i64::MAX).await
+        load(db, runs, stream, 0..i64::MAX, steps).await
     }
 
     /// Who has each of these lines, in order. What nobody has is left out.
@@ -156,9 +160,10 @@ async fn load(
     runs: &[RunId],
     stream: Stream,
     lines: Range<i64>,
+    steps: StepRange,
 ) -> Result<HashMap<RunId, Layout>> {
     use history_chunk::Column as Chunk;
-    use history_segment::Column::{FirstLine, RunId};
+    use history_segment::Column::{FirstLine, MaxStep, MinStep, RunId};
     let mut layouts: HashMap<_, Layout> = HashMap::new();
     // Plan: ux_history_chunk_first_line; bodies are not read.
     let chunks: Vec<ChunkHead> = history_chunk::Entity::find()
@@ -179,8 +184,16 @@ async fn load(
     if stream != Stream::History {
         return Ok(layouts);
     }
-    // Plan: ux_history_segment_first_line.
-    let rows = history_segment::Entity::find()
+    // Plan: ux_history_segment_first_line. Chunks are all read, at whatever step: they say which lines of segments are
+    // no longer so.
+    let mut segments = history_segment::Entity::find();
+    if let Some(min) = steps.min {
+        segments = segments.filter(MaxStep.gte(min));
+    }
+    if let Some(max) = steps.max {
+        segments = segments.filter(MinStep.lt(max));
+    }
+    let rows = segments
         .filter(RunId.is_in(runs.iter().copied()))
         .filter(FirstLine.gte(lines.start))
         .filter(FirstLine.lt(lines.end))

@@ -99,7 +99,9 @@ impl Reader {
     ) -> Result<HashMap<RunId, Sample>> {
         let mut samples = HashMap::with_capacity(runs.len());
         for runs in runs.chunks(spec.runs_at_once()) {
-            let layouts = Layout::load_many(&self.db, runs, Stream::History).await?;
+            // A chart asks where the end is.
+            let steps = if spec.is_scan() { spec.range } else { StepRange::default() };
+            let layouts = Layout::load_many(&self.db, runs, Stream::History, steps).await?;
             let mut charts = self.charts(&layouts, spec, budget).await?;
             let rest = || runs.iter().filter_map(|run| layouts.get(run).map(|layout| (*run, layout)));
             let read = rest().filter(|(run, _)| !charts.contains_key(run));
