@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use reqwest::Client;
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -120,6 +120,27 @@ impl Counterweight {
         self.client = load::client()?;
         self.ask("{ viewer { id } }", json!({})).await?;
         Ok((self, started.elapsed()))
+    }
+
+    /// Stops it, and starts it again when `work` has been done on its database.
+    pub(crate) async fn rest_while(
+        mut self,
+        work: impl AsyncFnOnce(DatabaseConnection) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        self.service.stop().await?;
+        work(self.database().await?).await?;
+        self.service = Service::start(&mut self.command)?;
+        self.client = load::client()?;
+        Ok(self)
+    }
+
+    /// Its database.
+    pub(crate) async fn database(&self) -> anyhow::Result<DatabaseConnection> {
+        let url = match &self.postgres {
+            Some(database) => database.url(),
+            None => format!("sqlite://{}", self.folder.path().join("counterweight.db").display()),
+        };
+        Ok(Database::connect(url).await?)
     }
 
     /// Stops it and removes what it stored; its size until then, in bytes.

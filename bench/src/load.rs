@@ -1,13 +1,16 @@
 //! The load: writers side by side, each on its own connection; and single requests, timed.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::Value;
+use tokio::fs::File;
 use tokio::task::JoinSet;
+use tokio_util::io::ReaderStream;
 
 use crate::body::Body;
 use crate::table::Cell;
@@ -18,6 +21,9 @@ pub(crate) const API_KEY: &str = "benchbenchbenchbenchbenchbenchbenchbench";
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
 /// Servers close connections that nobody uses, the earliest after five seconds; before that, we do.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// What of a file is read at once.
+const READ_BYTES: usize = 1 << 18;
 
 /// How long requests took.
 #[derive(Debug, Default)]
@@ -108,6 +114,14 @@ pub(crate) async fn bytes(request: reqwest::RequestBuilder) -> anyhow::Result<by
     let body = response.bytes().await.context("the answer broke off")?;
     anyhow::ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
     Ok(body)
+}
+
+/// Puts a file where a server told to.
+pub(crate) async fn put_file(client: &Client, url: &str, path: &Path) -> anyhow::Result<()> {
+    let file = File::open(path).await?;
+    let length = file.metadata().await?.len();
+    let body = reqwest::Body::wrap_stream(ReaderStream::with_capacity(file, READ_BYTES));
+    bytes(client.put(url).header(CONTENT_LENGTH, length).body(body)).await.map(drop)
 }
 
 /// All writers at once. Each sends its next request after the last answer, but not before `pace` has gone by.

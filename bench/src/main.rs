@@ -11,6 +11,7 @@ mod load;
 mod parquet;
 mod peer;
 mod row;
+mod sdk;
 mod service;
 mod setup;
 mod table;
@@ -20,7 +21,7 @@ use std::io::{Write as _, stderr, stdout};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::row::{chart, decades, ingest, many_writers, run_list, scan, start};
+use crate::row::{chart, collect, decades, ingest, many_writers, run_list, scan, start, upload};
 use crate::setup::Setup;
 use crate::table::Report;
 
@@ -48,6 +49,10 @@ enum Row {
     MultiChart(chart::MultiOptions),
     /// Reads every row of a run.
     Scan(scan::Options),
+    /// Uploads a large file and many small ones.
+    Upload(upload::Options),
+    /// Looks for bytes that nothing refers to, beside a client that goes on.
+    Collect(collect::Options),
     /// Starts on an existing database, and rests.
     Start(start::Options),
     /// Every row that has a size, at 1, 10 and 100 times the same one.
@@ -60,7 +65,17 @@ enum Row {
 impl Row {
     /// What is measured when nothing is named, with its default sizes.
     fn all() -> anyhow::Result<Vec<Self>> {
-        let names = ["ingest", "many-writers", "run-list", "chart", "multi-chart", "scan", "start"];
+        let names = [
+            "ingest",
+            "many-writers",
+            "run-list",
+            "chart",
+            "multi-chart",
+            "scan",
+            "upload",
+            "collect",
+            "start",
+        ];
         names.into_iter().map(Self::by_default).collect()
     }
 
@@ -68,8 +83,10 @@ impl Row {
         let mut rows = Self::all()?;
         rows.retain(|row| !matches!(row, Self::Ingest(_)));
         for row in &mut rows {
-            if let Self::Chart(options) = row {
-                options.sizes = decades(10_000);
+            match row {
+                Self::Chart(options) => options.sizes = decades(10_000),
+                Self::Upload(options) => (options.sizes, options.files) = (decades(10), decades(100)),
+                _ => {}
             }
         }
         Ok(rows)
@@ -88,6 +105,8 @@ impl Row {
             Self::Chart(options) => Box::pin(chart::run(setup, options, report)).await,
             Self::MultiChart(options) => Box::pin(chart::run_multi(setup, options, report)).await,
             Self::Scan(options) => Box::pin(scan::run(setup, options, report)).await,
+            Self::Upload(options) => Box::pin(upload::run(setup, options, report)).await,
+            Self::Collect(options) => Box::pin(collect::run(setup, options, report)).await,
             Self::Start(options) => Box::pin(start::run(setup, options, report)).await,
             Self::Growth | Self::Bare(_) => Ok(()),
         }

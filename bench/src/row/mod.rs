@@ -1,11 +1,13 @@
 //! One file a row of the table.
 
 pub(crate) mod chart;
+pub(crate) mod collect;
 pub(crate) mod ingest;
 pub(crate) mod many_writers;
 pub(crate) mod run_list;
 pub(crate) mod scan;
 pub(crate) mod start;
+pub(crate) mod upload;
 
 /// Sizes of which each is ten times the one before.
 pub(crate) fn decades(first: usize) -> Vec<usize> {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::ascending;
 use crate::body::{self, KEY, METRICS};
 use crate::counterweight::{Counterweight, MEMORY, Store};
-use crate::load::API_KEY;
 use crate::parquet;
 use crate::peer::Peer;
+use crate::sdk;
 use crate::setup::{Deadline, Setup};
 use crate::table::{Cell, Column, Figure, Place, Report};
 
@@ -151,21 +151,8 @@ async fn through_client(
     page_size: usize,
     key: Option<&str>,
 ) -> anyhow::Result<f64> {
-    let folder = setup.folder()?;
-    let inside = |name: &str| folder.path().join(name).display().to_string();
-    let environment = [
-        ("WANDB_BASE_URL", server.service.url.clone()),
-        ("WANDB_API_KEY", API_KEY.to_owned()),
-        ("WANDB_DIR", inside("")),
-        ("WANDB_CACHE_DIR", inside("cache")),
-        ("WANDB_CONFIG_DIR", inside("config")),
-        ("WANDB_DATA_DIR", inside("staging")),
-        ("NETRC", inside("netrc")),
-        ("WANDB_SILENT", "true".to_owned()),
-        ("WANDB_ERROR_REPORTING", "false".to_owned()),
-    ];
     let arguments = [path.to_owned(), page_size.to_string()].into_iter().chain(key.map(str::to_owned));
-    let answer = setup.python(SCRIPT, arguments.collect(), &environment).await?;
+    let answer = sdk::run(setup, server, SCRIPT, arguments.collect()).await?;
     anyhow::ensure!(answer["rows"] == size, "the client saw {} rows of {size}", answer["rows"]);
     answer["seconds"].as_f64().context("the client told no time")
 }
