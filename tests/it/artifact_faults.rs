@@ -42,6 +42,11 @@ backend_test!(an_alias_that_is_none_is_refused_wherever_it_is_set, |app| {
         assert_eq!(app.ada.refused("createArtifact", input(bad)).await.code, "ALIAS_INVALID", "{bad:?}");
     }
     assert_eq!(app.rows("artifact_collection").await, 1);
+    let update = |alias: &str| {
+        json!({"artifactID": version.id, "description": "new",
+               "aliases": [{"artifactCollectionName": "data", "alias": alias}]})
+    };
+    assert_eq!(app.ada.refused("updateArtifact", update("early")).await.code, "NOT_FOUND");
     version.publish().await;
     let link = |aliases: &[&str]| {
         let alias = |alias: &&str| json!({"artifactCollectionName": "shelf", "alias": alias});
@@ -52,9 +57,7 @@ backend_test!(an_alias_that_is_none_is_refused_wherever_it_is_set, |app| {
     assert_eq!(app.ada.refused("linkArtifact", link(&["good", "a/b"])).await.code, "ALIAS_INVALID");
     assert_eq!(app.ada.refused("linkArtifact", link(&["good"; 101])).await.code, "TOO_MANY");
     assert_eq!(lookup(&app.ada, "demo", "shelf:latest").await, None);
-    let update = json!({"artifactID": version.id, "description": "new",
-                        "aliases": [{"artifactCollectionName": "data", "alias": "a/b"}]});
-    assert_eq!(app.ada.refused("updateArtifact", update).await.code, "ALIAS_INVALID");
+    assert_eq!(app.ada.refused("updateArtifact", update("a/b")).await.code, "ALIAS_INVALID");
     let (_, _, aliases) = lookup(&app.ada, "demo", "data:v0").await.unwrap();
     assert_eq!(aliases, ["latest"]);
 });

@@ -36,13 +36,9 @@ pub async fn add_aliases(
     changes: &[AliasChange],
 ) -> Result<()> {
     check_count("aliases", changes.len())?;
-    let located = queries::locate(tx, caller, id).await?;
+    queries::locate(tx, caller, id).await?;
     for (project, collection, aliases) in places(tx, caller, changes).await? {
-        if find_place(tx, collection.id, located.artifact.id).await?.is_none() {
-            let what = format!("{} in {}", id.to_node_id(), collection.name);
-            return Err(Error::not_found("artifact membership", what));
-        }
-        let collection = collections::hold(tx, collection.id).await?;
+        let collection = hold_place(tx, collection.id, id).await?;
         assign(tx, &project, &collection, id, &aliases, caller).await?;
     }
     Ok(())
@@ -97,16 +93,18 @@ async fn places(
     Ok(found)
 }
 
-async fn find_place(
-    tx: &WriteTx,
-    collection: CollectionId,
-    artifact: ArtifactId,
-) -> Result<Option<membership::Model>> {
+/// The collection, held, in which the version must have a place.
+pub(super) async fn hold_place(tx: &WriteTx, id: CollectionId, artifact: ArtifactId) -> Result<Collection> {
+    let held = collections::hold(tx, id).await?;
     // Plan: ux_artifact_membership_artifact.
-    let query = membership::Entity::find()
-        .filter(membership::Column::CollectionId.eq(collection))
+    let place = membership::Entity::find()
+        .filter(membership::Column::CollectionId.eq(id))
         .filter(membership::Column::ArtifactId.eq(artifact));
-    Ok(query.one(tx.connection()).await?)
+    if place.one(tx.connection()).await?.is_some() {
+        return Ok(held);
+    }
+    let what = format!("{} in {}", artifact.to_node_id(), held.name);
+    Err(Error::not_found("artifact membership", what))
 }
 
 /// Makes aliases mean a version that is in a held collection, whatever they meant before.

@@ -7,7 +7,7 @@ use counterweight_storage::{BlobStore, Md5Digest, ObjectKey, PutLimit};
 use futures_util::{TryStreamExt as _, stream};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, NotSet,
-    QueryFilter as _, QuerySelect as _, Set,
+    QueryFilter as _, Set,
 };
 
 use super::manifest::{MOST_BYTES, Manifest, ManifestEntry};
@@ -169,12 +169,7 @@ async fn write_entries(db: &Db, id: ArtifactId, owner: EntityId, manifest: &Mani
 
 /// Locks a version; whether it is still to be committed.
 async fn hold_pending(tx: &WriteTx, id: ArtifactId) -> Result<bool> {
-    let held = artifact::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
-    match held.map(|held| held.state) {
-        Some(ArtifactState::Pending) => Ok(true),
-        Some(ArtifactState::Committed) => Ok(false),
-        Some(ArtifactState::Deleted) | None => Err(Error::not_found("artifact", id.to_node_id())),
-    }
+    Ok(queries::hold(tx, id).await?.state == ArtifactState::Pending)
 }
 
 /// Files of a manifest that nobody sent.

@@ -87,23 +87,29 @@ async fn bury_from(tx: &WriteTx, id: ArtifactId, held: &[CollectionId]) -> Resul
     for place in held {
         remove_place(tx, *place, id).await?;
     }
-    mark_deleted(tx, &[id]).await
+    mark_deleted(tx, &[id], &[ArtifactState::Pending, ArtifactState::Committed]).await?;
+    // Whoever gave it another place meanwhile held its row, which is held here from now on.
+    for place in hold_places(tx, id).await? {
+        remove_place(tx, place, id).await?;
+    }
+    Ok(())
 }
 
-async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
+/// Deletes those of these versions that are in one of the states still. Answers how many.
+async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) -> Result<usize> {
     let deleted = Entity::update_many()
         .col_expr(Column::State, Expr::value(ArtifactState::Deleted))
         .col_expr(Column::DeletedAt, Expr::value(tx.now()))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
         .col_expr(Column::ExpiresAt, Expr::cust("NULL"))
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .filter(Column::State.ne(ArtifactState::Deleted))
+        .filter(Column::State.is_in(from.iter().copied()))
         .exec_with_returning(tx.connection())
         .await?;
     for gone in &deleted {
         job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
     }
-    Ok(())
+    Ok(deleted.len())
 }
 
 /// Deletes what a run logged, with the run, which is held: also where another run has logged the same, since that is one
@@ -221,9 +227,9 @@ pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
         .into_tuple()
         .all(tx.connection())
         .await?;
-    mark_deleted(&tx, &ids).await?;
+    let given_up = mark_deleted(&tx, &ids, &[ArtifactState::Pending]).await?;
     tx.commit().await?;
-    Ok(ids.len())
+    Ok(given_up)
 }
 
 /// An SQL condition on a row of `artifact`: no registry has the version, and no protected alias names it anywhere.

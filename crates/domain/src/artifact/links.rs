@@ -74,6 +74,7 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
         }
     };
     project::authorize(tx, caller, project.id, Role::Member).await?;
+    let version = queries::hold(tx, wanted.artifact).await?;
     let there = membership::Entity::find()
         .filter(membership::Column::CollectionId.eq(portfolio.id))
         .filter(membership::Column::ArtifactId.eq(wanted.artifact))
@@ -94,7 +95,7 @@ pub async fn link(tx: &WriteTx, caller: &Caller, wanted: Link) -> Result<Members
     let names: Vec<String> = wanted.aliases.into_iter().chain([LATEST.to_owned()]).collect();
     aliases::assign(tx, &project, &portfolio, wanted.artifact, &names, caller).await?;
     if project.is_registry() {
-        let mut row = located.artifact.into_active_model();
+        let mut row = version.into_active_model();
         row.ttl_seconds = Set(ttl::Ttl::Disabled.stored());
         row.expires_at = Set(None);
         row.update(tx.connection()).await?;

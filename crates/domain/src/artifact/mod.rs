@@ -10,6 +10,8 @@ mod commit;
 mod content;
 mod create;
 mod delete;
+#[cfg(test)]
+mod delete_tests;
 mod digest;
 mod filter;
 mod lineage;

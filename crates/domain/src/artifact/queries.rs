@@ -11,7 +11,7 @@ use sea_orm::{
 use super::{Artifact, ArtifactState, Collection, CollectionState, Membership, VersionName};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
-use crate::db::Source;
+use crate::db::{Source, WriteTx};
 use crate::entity::{
     artifact, artifact_alias as alias, artifact_collection as collection, artifact_entry as entry,
     artifact_membership as membership, blob,
@@ -62,6 +62,13 @@ pub(super) async fn locate_to_write(db: &impl Source, caller: &Caller, id: Artif
     let located = locate(db, caller, id).await?;
     project::authorize(db, caller, located.project.id, Role::Member).await?;
     Ok(located)
+}
+
+/// A version that is not deleted, locked until the transaction ends: whoever deletes it meanwhile waits.
+pub(super) async fn hold(tx: &WriteTx, id: ArtifactId) -> Result<Artifact> {
+    let held = artifact::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
+    let held = held.filter(|held| held.state != ArtifactState::Deleted);
+    held.ok_or_else(|| Error::not_found("artifact", id.to_node_id()))
 }
 
 /// The version of that id, pending or committed, if the caller may see its project; none where there is none.

@@ -4,7 +4,7 @@ use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set
 
 use super::create::check_metadata;
 use super::name::check_count;
-use super::{Artifact, Ttl, aliases, collections, queries, tags, ttl};
+use super::{Artifact, Ttl, aliases, queries, tags, ttl};
 use crate::account::Caller;
 use crate::db::{Source as _, WriteTx};
 use crate::entity::artifact::Entity;
@@ -36,7 +36,7 @@ pub async fn update(tx: &WriteTx, caller: &Caller, id: ArtifactId, edit: Edit) -
     if let Some(wanted) = edit.aliases {
         use sea_orm::{ColumnTrait as _, QueryFilter as _};
         check_count("aliases", wanted.len())?;
-        let held = collections::hold(tx, located.collection.id).await?;
+        let held = aliases::hold_place(tx, located.collection.id, id).await?;
         let given_up = alias::Entity::find()
             .filter(alias::Column::CollectionId.eq(held.id))
             .filter(alias::Column::ArtifactId.eq(id))
@@ -51,7 +51,7 @@ pub async fn update(tx: &WriteTx, caller: &Caller, id: ArtifactId, edit: Edit) -
         aliases::assign(tx, &located.project, &held, id, &wanted, caller).await?;
     }
     tags::change_tags(tx, id, &edit.tags_added, &edit.tags_removed).await?;
-    let mut row = located.artifact.into_active_model();
+    let mut row = queries::hold(tx, id).await?.into_active_model();
     if edit.description.is_some() {
         row.description = Set(edit.description);
     }

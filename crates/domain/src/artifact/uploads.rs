@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use counterweight_storage::{ContentDigest as StoredDigest, Md5Digest, ObjectKey};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, QuerySelect as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, Set};
 
 use super::queries::{self, Located};
 use super::{Artifact, ArtifactState, ContentDigest, DigestAlgorithm};
 use crate::account::Caller;
 use crate::blob::{self, Content};
 use crate::db::{Db, Source, WriteTx};
+use crate::entity::artifact_collection as collection;
 use crate::entity::artifact_upload::{self, ActiveModel, Column, Entity};
-use crate::entity::{artifact, artifact_collection as collection};
 use crate::error::{Error, Result};
 use crate::file::FileName;
 use crate::id::{ArtifactId, BlobId, EntityId, UploadId};
@@ -136,8 +136,7 @@ fn check_pending(found: &Artifact) -> Result<()> {
 /// for.
 pub(super) async fn hold_pending(tx: &WriteTx, id: ArtifactId) -> Result<(Artifact, EntityId)> {
     let missing = || Error::not_found("artifact", id.to_node_id());
-    let held = artifact::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
-    let held = held.filter(|held| held.state != ArtifactState::Deleted).ok_or_else(missing)?;
+    let held = queries::hold(tx, id).await?;
     check_pending(&held)?;
     let place = collection::Entity::find_by_id(held.collection_id).one(tx.connection()).await?;
     let place = place.ok_or_else(missing)?;
