@@ -113,7 +113,7 @@ backend_test!(names_that_lead_outside_are_refused, |app| {
     let run = app.ada.run("demo", "r").await;
     let long = "a".repeat(2000);
     for bad in
-        ["", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "./a", "a/", "a\u{0}b", "a\\b", "C:x", &long]
+        ["", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/./b", "a/", "a\u{0}b", "a\\b", "C:x", &long]
     {
         let refused = app.ada.refused("createRunFiles", run.files_input(&["good", bad])).await;
         assert_eq!(refused.code, "FILE_NAME_INVALID", "{bad:?}");
@@ -124,6 +124,8 @@ backend_test!(names_that_lead_outside_are_refused, |app| {
         // PostgreSQL does not even look for a name with a NUL.
         assert!(["FILE_NAME_INVALID", "TEXT_INVALID"].contains(&stub.code.as_str()), "{bad:?}: {stub:?}");
     }
+    let from_here = app.ada.refused("createRunFiles", run.files_input(&["./a"])).await;
+    assert_eq!(from_here.code, "FILE_NAME_INVALID");
     assert_eq!(app.objects().await, Vec::<String>::new());
 });
 
