@@ -130,3 +130,19 @@ def test_a_file_of_an_artifact_is_one_path_away(project):
     assert (listed.name, listed.size) == ("deep/file.txt", len("content"))
     with listed.download(root="two") as file:
         assert file.read() == "content"
+
+
+def test_a_link_stays_what_it_is_when_it_is_changed(project):
+    for content in ("one", "two"):
+        log(project, of_one_file("data", content))
+    shelf = f"{project}-shelf"
+    log(shelf, of_one_file("other"))
+    find(project, "data:v1").link(f"admin/{shelf}/good", aliases=["kept"])
+    link = find(shelf, "good:v0")
+    link.aliases.append("more")
+    link.description = "words"
+    link.save()
+    assert (link.version, link.source_version, sorted(link.aliases)) == ("v0", "v1", ["kept", "latest", "more"])
+    assert pathlib.Path(link.download("back"), "deep/file.txt").read_text() == "two"
+    # In the sequence its version is no alias.
+    assert find(project, "data:v1").aliases == ["latest"]

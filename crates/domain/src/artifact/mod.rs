@@ -57,7 +57,7 @@ pub use self::manifests::{
 pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
 pub use self::parts::{Multipart, PartTarget, abort_parts, begin_part, begin_parts, complete_parts};
 pub use self::queries::{
-    Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_many,
+    Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_links, get_many,
     get_source_memberships, list_aliases, list_entries, list_memberships_of,
 };
 pub use self::state::{

@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect as _, RelationDef, Select,
 };
 
-use super::{Artifact, ArtifactState, Collection, CollectionState, Membership, VersionName};
+use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, Membership, VersionName};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx};
@@ -144,6 +144,25 @@ pub async fn get_source_memberships(
         .filter(membership::Column::ArtifactId.is_in(ids.iter().copied()));
     let rows = query.all(db.connection()).await?;
     Ok(rows.into_iter().map(|row| (row.artifact_id, row)).collect())
+}
+
+/// The places of versions in portfolios.
+pub async fn get_links(db: &impl Source, ids: &[ArtifactId]) -> Result<HashMap<ArtifactId, Vec<Membership>>> {
+    // Plan: ix_artifact_membership_artifact_id, then the primary key.
+    let place: RelationDef = membership::Entity::belongs_to(collection::Entity)
+        .from(membership::Column::CollectionId)
+        .to(collection::Column::Id)
+        .into();
+    let query = membership::Entity::find()
+        .join(JoinType::InnerJoin, place)
+        .filter(membership::Column::ArtifactId.is_in(ids.iter().copied()))
+        .filter(collection::Column::Kind.eq(CollectionKind::Portfolio))
+        .order_by_asc(membership::Column::Id);
+    let mut found: HashMap<ArtifactId, Vec<Membership>> = HashMap::new();
+    for row in query.all(db.connection()).await? {
+        found.entry(row.artifact_id).or_default().push(row);
+    }
+    Ok(found)
 }
 
 /// All live places of a version, that in its sequence first.

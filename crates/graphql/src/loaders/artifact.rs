@@ -25,6 +25,10 @@ pub(crate) struct TagsOfCollection(pub(crate) CollectionId);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SourcePlace(pub(crate) ArtifactId);
 
+/// The places of a version in portfolios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LinksOf(pub(crate) ArtifactId);
+
 /// The manifest of all files of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CurrentManifest(pub(crate) ArtifactId);
@@ -76,4 +80,5 @@ load_of!(AliasesOf, ArtifactId, Vec<Alias>, artifact::get_aliases);
 load_of!(TagsOf, ArtifactId, Vec<ArtifactTag>, artifact::get_tags);
 load_of!(TagsOfCollection, CollectionId, Vec<CollectionTag>, artifact::get_collection_tags);
 load_of!(SourcePlace, ArtifactId, Membership, artifact::get_source_memberships);
+load_of!(LinksOf, ArtifactId, Vec<Membership>, artifact::get_links);
 load_of!(CurrentManifest, ArtifactId, StoredManifest, artifact::get_current_manifests);

@@ -5,7 +5,7 @@ mod artifact;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) use self::artifact::{AliasesOf, CurrentManifest, SourcePlace, TagsOf, TagsOfCollection};
+pub(crate) use self::artifact::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf, TagsOfCollection};
 
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};

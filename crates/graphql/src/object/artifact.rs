@@ -16,7 +16,7 @@ use super::{RunEdge, User};
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::{AliasesOf, CurrentManifest, SourcePlace, TagsOf};
+use crate::loaders::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf};
 use crate::scalars::{DateTime, Int64, JsonString};
 
 /// One version of an artifact.
@@ -47,7 +47,25 @@ pub(crate) enum ArtifactDigestAlgorithm {
 }
 
 /// A name for one version of a collection.
-pub(crate) struct ArtifactAlias(pub(crate) artifact::Alias);
+pub(crate) struct ArtifactAlias {
+    id: String,
+    alias: String,
+    collection_id: CollectionId,
+}
+
+impl From<artifact::Alias> for ArtifactAlias {
+    fn from(alias: artifact::Alias) -> Self {
+        Self { id: alias.id.to_node_id(), alias: alias.alias, collection_id: alias.collection_id }
+    }
+}
+
+/// The name that a place gives by itself.
+impl From<artifact::Membership> for ArtifactAlias {
+    fn from(place: artifact::Membership) -> Self {
+        let alias = format!("v{}", place.version_index);
+        Self { id: place.id.to_node_id(), alias, collection_id: place.collection_id }
+    }
+}
 
 /// Aliases.
 #[derive(SimpleObject)]
@@ -197,17 +215,17 @@ pub(super) async fn load_version(ctx: &Context<'_>, id: ArtifactId) -> Result<ar
 impl ArtifactAlias {
     /// Global id.
     async fn id(&self) -> ID {
-        self.0.id.to_node_id().into()
+        self.id.clone().into()
     }
 
     /// The name.
     async fn alias(&self) -> &str {
-        &self.0.alias
+        &self.alias
     }
 
     /// The collection that it is a name in.
     async fn artifact_collection(&self, ctx: &Context<'_>) -> Result<Option<ArtifactCollection>> {
-        Ok(Some(load_collection(ctx, self.0.collection_id).await?.into()))
+        Ok(Some(load_collection(ctx, self.collection_id).await?.into()))
     }
 }
 
@@ -301,19 +319,23 @@ impl Artifact {
         Ok(tags.unwrap_or_default().into_iter().map(Tag::from).collect())
     }
 
-    /// Its aliases in all collections of projects that the viewer may see.
+    /// Its aliases in all collections of projects that the viewer may see. Where it is linked to, the version that it is
+    /// there is one of them: the client that changes a link knows it from nothing else.
     async fn aliases(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactAlias>> {
         let loader = &ctx.request()?.loader;
         let aliases = loader.load_one(AliasesOf(self.0.id)).await.or_graphql()?.unwrap_or_default();
+        let links = loader.load_one(LinksOf(self.0.id)).await.or_graphql()?.unwrap_or_default();
+        let aliases: Vec<ArtifactAlias> =
+            aliases.into_iter().map(Into::into).chain(links.into_iter().map(Into::into)).collect();
         let collections = loader.load_many(aliases.iter().map(|alias| alias.collection_id)).await;
         let collections = collections.or_graphql()?;
         let projects = loader.load_many(collections.values().map(|collection| collection.project_id)).await;
         let projects = projects.or_graphql()?;
-        let seen = |alias: &artifact::Alias| {
+        let seen = |alias: &ArtifactAlias| {
             let collection = collections.get(&alias.collection_id);
             collection.is_some_and(|collection| projects.contains_key(&collection.project_id))
         };
-        Ok(aliases.into_iter().filter(seen).map(ArtifactAlias).collect())
+        Ok(aliases.into_iter().filter(seen).collect())
     }
 
     /// What it is.

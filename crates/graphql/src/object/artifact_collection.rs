@@ -7,9 +7,7 @@ use async_graphql::{Context, Enum, ID, Interface, Object, SimpleObject, TypeName
 
 use counterweight_domain::artifact::{self, Collection, CollectionKind, CollectionState, VersionName};
 
-use super::artifact::{
-    Artifact, ArtifactAlias, ArtifactAliasConnection, ArtifactAliasEdge, ArtifactDigestAlgorithm, Tag,
-};
+use super::artifact::{Artifact, ArtifactAliasConnection, ArtifactAliasEdge, ArtifactDigestAlgorithm, Tag};
 use super::artifact_list::{Slice, VersionedArtifactConnection};
 use super::{ArtifactCollectionMembership, ArtifactType, Project};
 use crate::connection::{self, PageInfo};
@@ -210,7 +208,7 @@ impl<K: Kind> CollectionOf<K> {
         let (rows, has_next_page) = connection::cut(rows.or_graphql()?, limit);
         let edge = |row: artifact::Alias| {
             let cursor = connection::encode(&list, &row.alias)?;
-            Ok(ArtifactAliasEdge { node: ArtifactAlias(row), cursor })
+            Ok(ArtifactAliasEdge { node: row.into(), cursor })
         };
         let edges: Vec<ArtifactAliasEdge> = rows.into_iter().map(edge).collect::<Result<_>>()?;
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());

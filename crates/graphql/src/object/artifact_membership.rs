@@ -76,7 +76,7 @@ impl ArtifactCollectionMembership {
     async fn aliases(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactAlias>> {
         let aliases = ctx.request()?.loader.load_one(AliasesOf(self.0.artifact_id)).await.or_graphql()?;
         let here = |alias: &artifact::Alias| alias.collection_id == self.0.collection_id;
-        Ok(aliases.unwrap_or_default().into_iter().filter(here).map(ArtifactAlias).collect())
+        Ok(aliases.unwrap_or_default().into_iter().filter(here).map(ArtifactAlias::from).collect())
     }
 
     /// The collection.
