@@ -12,6 +12,7 @@ mod artifact_digests;
 mod artifact_ends;
 mod artifact_faults;
 mod artifact_lists;
+mod artifact_model;
 mod artifacts;
 mod attribution;
 mod buckets;

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::backend::{Backend, TestDatabase};
 use super::client::Client;
 use super::consistency;
+use super::cut::MortalClock;
 
 /// When tests begin: 2026-01-01.
 const START: Timestamp = Timestamp(1_767_225_600_000_000);
@@ -45,7 +46,7 @@ pub(crate) struct TestApp {
     pub(crate) faults: Faults,
     pub(crate) ada: Client,
     pub(crate) grace: Client,
-    clock: Arc<ManualClock>,
+    clock: Arc<MortalClock>,
     worker: Worker,
     database: TestDatabase,
     ingest: JoinHandle<()>,
@@ -54,7 +55,7 @@ pub(crate) struct TestApp {
 impl TestApp {
     pub(crate) async fn start(backend: Backend, connections: u32) -> Self {
         let database = TestDatabase::create(backend).await;
-        let clock = Arc::new(ManualClock::new(START));
+        let clock = Arc::new(MortalClock(ManualClock::new(START)));
         let env = Env::new(clock.clone(), Arc::new(SeededRandom::new(1)));
         let db = database.open(connections, env).await;
         let blobs = BlobStore::open("memory://").unwrap();
@@ -95,7 +96,7 @@ impl TestApp {
 
     /// Moves the clock forward.
     pub(crate) fn advance(&self, span: Duration) {
-        self.clock.advance(span);
+        self.clock.0.advance(span);
     }
 
     /// Does everything that is due now.

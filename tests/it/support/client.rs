@@ -125,14 +125,8 @@ impl Client {
     pub(crate) async fn refusal(&self, query: &str, variables: impl Into<Variables>) -> Refusal {
         let answer = self.post_graphql(&json!({"query": query, "variables": variables.into().0})).await;
         let body = answer.json();
-        let error = &body["errors"][0];
-        assert!(error.is_object(), "{body:#} to {query}");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Refusal {
-            status: answer.status,
-            code: text(&error["extensions"]["code"]),
-            message: text(&error["message"]),
-        }
+        assert!(body["errors"][0].is_object(), "{body:#} to {query}");
+        refusal(answer.status, &body)
     }
 
     /// Calls a mutation that takes one `input`; answers its payload with `fields`.
@@ -144,6 +138,17 @@ impl Client {
     /// Why a mutation is refused.
     pub(crate) async fn refused(&self, mutation: &str, input: Value) -> Refusal {
         self.refusal(&document(mutation, "__typename"), json!({ "input": input })).await
+    }
+
+    /// Calls a mutation that may be refused.
+    pub(crate) async fn attempt(&self, mutation: &str, input: Value) -> Result<(), Refusal> {
+        let body = json!({"query": document(mutation, "__typename"), "variables": {"input": input}});
+        let answer = self.post_graphql(&body).await;
+        let body = answer.json();
+        if answer.status == 200 && body["errors"].is_null() {
+            return Ok(());
+        }
+        Err(refusal(answer.status, &body))
     }
 
     /// Creates a run, or continues the one of that name.
@@ -206,6 +211,13 @@ impl Answer {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         (self.status, body["code"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// The first error of an answer.
+fn refusal(status: u16, body: &Value) -> Refusal {
+    let error = &body["errors"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Refusal { status, code: text(&error["extensions"]["code"]), message: text(&error["message"]) }
 }
 
 fn document(mutation: &str, fields: &str) -> String {

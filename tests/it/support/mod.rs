@@ -14,7 +14,7 @@ pub(crate) use self::app::{
 pub(crate) use self::artifact::{TestArtifact, lookup};
 pub(crate) use self::backend::{Backend, TestDatabase};
 pub(crate) use self::client::{Answer, Client, Refusal, path_of};
-pub(crate) use self::cut::Cut;
+pub(crate) use self::cut::{Cut, die_after};
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};
 
 /// Waits for what something else brings about.
