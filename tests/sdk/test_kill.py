@@ -1,10 +1,12 @@
-"""An acknowledged line survives whatever happens to the server."""
+"""What was acknowledged survives whatever happens to the server."""
 
 import json
+import pathlib
 import threading
 
 import httpx
 import pytest
+import wandb
 
 from client import Script, read_run
 from server import eventually
@@ -110,3 +112,52 @@ def test_the_client_gets_over_a_killed_server(own_server, project):
     run = read_run(f"admin/{project}/tough")
     assert run.state == "finished"
     assert [row["x"] for row in run.scan_history()] == list(range(200))
+
+
+FILES = 60
+
+
+@pytest.mark.timeout(300)
+def test_the_client_uploads_an_artifact_to_a_server_that_is_killed(own_server, project):
+    server = own_server({})
+    training = Script(
+        """
+        os.mkdir("source")
+        for number in range(files):
+            with open(f"source/{number}", "wb") as file:
+                file.write(os.urandom(1 << 20))
+        artifact = wandb.Artifact("data", "dataset")
+        artifact.add_dir("source")
+        run = wandb.init(project=project)
+        print("logging")
+        run.log_artifact(artifact)
+        run.finish()
+        """,
+        project=project,
+        files=FILES,
+    )
+    training.wait_for("logging")
+
+    def arrived():
+        return server.count("artifact_upload", "blob_id IS NOT NULL")
+
+    eventually(lambda: arrived() >= 3, every=0.01)
+    server.kill9()
+    assert arrived() < FILES
+    server.start()
+    status, printed = training.finish()
+    assert status == 0, printed
+
+    found = wandb.Api().artifact(f"admin/{project}/data:latest")
+    folder = found.download("back")
+    found.verify(root=folder)
+    for number in range(FILES):
+        assert pathlib.Path(folder, f"{number}").read_bytes() == pathlib.Path(f"source/{number}").read_bytes()
+
+    # Once the collector need not wait for what was cut off, the store holds what the database knows and no more.
+    for setting in ["UPLOAD_WINDOW", "MIN_AGE", "GRACE"]:
+        server.environment[f"COUNTERWEIGHT_GC__{setting}"] = "1s"
+    eventually(lambda: server.command("gc") and server.count("blob", "state <> 'live'") == 0, every=1)
+    assert server.count("artifact_entry") == FILES
+    assert server.stored_bytes() == server.rows("SELECT CAST(SUM(size_bytes) AS BIGINT) FROM blob")[0][0]
+    found.verify(root=found.download("again"))
