@@ -72,8 +72,8 @@ async fn a_version_that_is_being_committed_is_not_given_up() {
     let made = "UPDATE artifact SET state = 'committed'";
     commit.connection().execute_unprepared(made).await.unwrap();
     let give_up = expire_pending(&test.db, Duration::from_hours(1));
-    let (given_up, ()) = tokio::join!(give_up, commit_when_awaited(&test, commit));
-    given_up.unwrap();
+    let (outcome, ()) = tokio::join!(give_up, commit_when_awaited(&test, commit));
+    outcome.unwrap();
     assert_eq!(test.texts("SELECT state FROM artifact").await, ["committed"]);
     assert_eq!(test.number("SELECT COUNT(*) FROM job").await, 0);
 }
