@@ -33,7 +33,7 @@ use self::world::{RUNS, World};
 use crate::support::{TestApp, backend_test};
 
 /// How many sequences are played, and which.
-const CASES: (&str, u64) = ("COUNTERWEIGHT_TEST_CASES", 6);
+const CASES: (&str, u64) = ("COUNTERWEIGHT_TEST_CASES", 4);
 const SEED: (&str, u64) = ("COUNTERWEIGHT_TEST_SEED", 1);
 
 /// What goes wrong while the server does something.
