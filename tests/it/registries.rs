@@ -289,8 +289,8 @@ backend_test!(who_sees_a_registry_uses_what_is_in_it_and_nothing_else_of_where_i
     seen.as_object_mut().unwrap().remove("files");
     assert_eq!(
         seen,
-        json!({"aliases": [{"alias": "latest"}], "artifactSequence": {"name": "weights", "project": null,
-            "latestArtifact": null, "aliases": {"edges": []}, "artifactMembership": null}})
+        json!({"aliases": [{"alias": "latest"}, {"alias": "v0"}], "artifactSequence": {"name": "weights",
+            "project": null, "latestArtifact": null, "aliases": {"edges": []}, "artifactMembership": null}})
     );
     assert_eq!(app.grace.graphql(&version(&other.id), ()).await["artifact"], Value::Null);
     let describe = json!({"artifactID": linked.id, "description": "grace was here"});
