@@ -164,6 +164,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_sample_is_the_same_whether_or_not_items_are_skipped(
+            last_of_pieces in prop::collection::vec(any::<bool>(), 0..3000),
+            wanted in 1_usize..200,
+        ) {
+            let budget = RowBudget::new(usize::MAX);
+            let mut shown_all = Decimator::new(wanted, &budget);
+            let mut skipping = Decimator::new(wanted, &budget);
+            for (item, is_last) in last_of_pieces.iter().enumerate() {
+                shown_all.push(item).unwrap();
+                let is_last = *is_last || item + 1 == last_of_pieces.len();
+                if is_last || !skipping.skips_next() {
+                    skipping.push(item).unwrap();
+                }
+            }
+            prop_assert_eq!(skipping.finish(), shown_all.finish());
+        }
+
+        #[test]
         fn a_sample_is_in_order_small_enough_and_has_both_ends(total in 0_usize..5000, wanted in 1_usize..600) {
             let budget = RowBudget::new(usize::MAX);
             let mut decimator = Decimator::new(wanted, &budget);

@@ -3,6 +3,7 @@
 mod artifact;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 pub(crate) use self::artifact::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf, TagsOfCollection};
@@ -77,6 +78,15 @@ pub(crate) struct Sampled {
 }
 
 type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
+
+/// The runs by what they are asked for: those of a list for the same, so there are few groups.
+fn by_question<Q: Eq + Hash>(wanted: impl Iterator<Item = (Q, RunId)>) -> HashMap<Q, Vec<RunId>> {
+    let mut groups: HashMap<Q, Vec<RunId>> = HashMap::new();
+    for (question, run) in wanted {
+        groups.entry(question).or_default().push(run);
+    }
+    groups
+}
 
 impl async_graphql::dataloader::Loader<UserId> for Loader {
     type Value = User;
@@ -196,11 +206,7 @@ impl async_graphql::dataloader::Loader<Buckets> for Loader {
     type Error = Arc<Error>;
 
     async fn load(&self, wanted: &[Buckets]) -> Loaded<Buckets, Self::Value> {
-        // The runs of a list are asked for the same keys.
-        let mut groups: HashMap<&Arc<BucketSpec>, Vec<RunId>> = HashMap::new();
-        for Buckets { run, spec } in wanted {
-            groups.entry(spec).or_default().push(*run);
-        }
+        let groups = by_question(wanted.iter().map(|Buckets { run, spec }| (spec, *run)));
         let mut found = HashMap::with_capacity(wanted.len());
         for (spec, runs) in groups {
             for (run, series) in self.reader.buckets(&runs, spec).await? {
@@ -216,10 +222,7 @@ impl async_graphql::dataloader::Loader<Sampled> for Loader {
     type Error = Arc<Error>;
 
     async fn load(&self, wanted: &[Sampled]) -> Loaded<Sampled, Arc<Sample>> {
-        let mut groups: HashMap<&Arc<SampleSpec>, Vec<RunId>> = HashMap::new();
-        for Sampled { run, spec } in wanted {
-            groups.entry(spec).or_default().push(*run);
-        }
+        let groups = by_question(wanted.iter().map(|Sampled { run, spec }| (spec, *run)));
         let mut found = HashMap::with_capacity(wanted.len());
         for (spec, runs) in groups {
             for (run, sample) in self.reader.sampled(&runs, spec, &self.row_budget).await? {
@@ -246,11 +249,7 @@ impl async_graphql::dataloader::Loader<FilePage> for Loader {
     type Error = Arc<Error>;
 
     async fn load(&self, pages: &[FilePage]) -> Loaded<FilePage, Vec<File>> {
-        // The runs of a list are asked for the same page, so there are few groups.
-        let mut groups: HashMap<(&FileQuery, u64), Vec<RunId>> = HashMap::new();
-        for page in pages {
-            groups.entry((&page.wanted, page.limit)).or_default().push(page.run);
-        }
+        let groups = by_question(pages.iter().map(|page| ((&page.wanted, page.limit), page.run)));
         let mut found = HashMap::with_capacity(pages.len());
         for ((wanted, limit), runs) in groups {
             for (run, files) in file::list_many(&self.db, &runs, wanted, limit).await? {
@@ -266,11 +265,7 @@ impl async_graphql::dataloader::Loader<AlertPage> for Loader {
     type Error = Arc<Error>;
 
     async fn load(&self, pages: &[AlertPage]) -> Loaded<AlertPage, Vec<Alert>> {
-        // As with files: the runs of a list are asked for the same page.
-        let mut groups: HashMap<(Option<AlertId>, u64), Vec<RunId>> = HashMap::new();
-        for page in pages {
-            groups.entry((page.before, page.limit)).or_default().push(page.run);
-        }
+        let groups = by_question(pages.iter().map(|page| ((page.before, page.limit), page.run)));
         let mut found = HashMap::with_capacity(pages.len());
         for ((before, limit), runs) in groups {
             for (run, alerts) in alert::list_many(&self.db, &runs, before, limit).await? {

@@ -9,7 +9,7 @@ use super::chart::OfSegment;
 use super::cursor::Cursor;
 use super::layout::ChunkHead;
 use super::sampled::cut_each;
-use super::{Layout, Reader, StepRange, Walk};
+use super::{Layout, MOST_ROLLED_UP, RUNS_AT_ONCE, Reader, StepRange, Walk};
 use crate::entity::history_chunk::Model as Chunk;
 use crate::error::{Error, Result};
 use crate::history::Stream;
@@ -17,12 +17,8 @@ use crate::history::buckets::{BucketSpec, Stretch, Stretches};
 use crate::history::segment::Segment;
 use crate::id::RunId;
 
-/// Runs that are read together.
-const RUNS_AT_ONCE: usize = 64;
-/// Lines that are read one by one for these.
+/// Lines that are read one by one for the runs that are read together.
 const MOST_LINES: i64 = 1_048_576;
-/// Buckets of rollups that are read for these; each has less than a hundred bytes.
-const MOST_ROLLED_UP: u64 = 400_000;
 
 impl Reader {
     /// The values of each run in buckets, key by key in the order of the spec. What one run cannot answer is its own

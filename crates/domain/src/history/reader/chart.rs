@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::columns::number;
 use super::sampled::{cut_each, cut_some};
-use super::{ChunkHead, Cursor, Layout, Reader, SampleSpec};
+use super::{ChunkHead, Cursor, Layout, MOST_ROLLED_UP, Reader, SampleSpec};
 use crate::db::Source as _;
 use crate::entity::history_chunk::Model as Chunk;
 use crate::entity::history_rollup::{Column, Entity, Model};
@@ -60,32 +60,48 @@ impl Reader {
         }
         let mut charts = HashMap::new();
         while let Some((level, plans)) = waiting.pop_last() {
-            let runs: Vec<RunId> = plans.iter().map(|plan| plan.run).collect();
-            let mut rollups: HashMap<RunId, Vec<OfSegment>> = HashMap::new();
-            for found in self.rollups(&runs, &spec.keys, level).await? {
-                rollups.entry(found.run).or_default().push(found);
-            }
-            let mut drawn = Vec::with_capacity(plans.len());
-            for plan in plans {
-                let drawing = Drawing::new(spec, rollups.remove(&plan.run).unwrap_or_default(), &plan.shapes);
-                let covered = drawing.last_bucket();
-                match drawing.points(plan.live / bucket_lines(level)) {
-                    Points::TooFew if level > *plan.levels.start() => {
-                        waiting.entry(level - 1).or_default().push(plan);
-                    }
-                    Points::TooFew | Points::Unknown => {}
-                    Points::Found(points) => drawn.push((plan, points, covered)),
+            for plans in batches(plans, MOST_ROLLED_UP, |plan| plan.buckets(spec, level)) {
+                let left = self.draw_at(level, plans, spec, budget, &mut charts).await?;
+                if !left.is_empty() {
+                    waiting.entry(level - 1).or_default().extend(left);
                 }
-            }
-            let chunks = self.some_chunks(drawn.iter().flat_map(|(plan, ..)| plan.short_tail())).await?;
-            for (plan, points, covered) in drawn {
-                let mut chosen = Decimator::new(spec.samples, budget);
-                points.into_iter().try_for_each(|row| chosen.push(row))?;
-                self.live_points(&plan, spec, (level, covered), &chunks, |row| chosen.push(row)).await?;
-                charts.insert(plan.run, chosen.finish());
             }
         }
         Ok(charts)
+    }
+
+    /// Draws those that have enough points at a level; answers which may have at the next finer one.
+    async fn draw_at<'a>(
+        &self,
+        level: u8,
+        plans: Vec<Plan<'a>>,
+        spec: &SampleSpec,
+        budget: &RowBudget,
+        charts: &mut HashMap<RunId, Vec<Vec<Value>>>,
+    ) -> Result<Vec<Plan<'a>>> {
+        let runs: Vec<RunId> = plans.iter().map(|plan| plan.run).collect();
+        let mut rollups: HashMap<RunId, Vec<OfSegment>> = HashMap::new();
+        for found in self.rollups(&runs, &spec.keys, level).await? {
+            rollups.entry(found.run).or_default().push(found);
+        }
+        let (mut drawn, mut left) = (Vec::with_capacity(plans.len()), Vec::new());
+        for plan in plans {
+            let drawing = Drawing::new(spec, rollups.remove(&plan.run).unwrap_or_default(), &plan.shapes);
+            let covered = drawing.last_bucket();
+            match drawing.points(plan.live / bucket_lines(level)) {
+                Points::TooFew if level > *plan.levels.start() => left.push(plan),
+                Points::TooFew | Points::Unknown => {}
+                Points::Found(points) => drawn.push((plan, points, covered)),
+            }
+        }
+        let chunks = self.some_chunks(drawn.iter().flat_map(|(plan, ..)| plan.short_tail())).await?;
+        for (plan, points, covered) in drawn {
+            let mut chosen = Decimator::new(spec.samples, budget);
+            points.into_iter().try_for_each(|row| chosen.push(row))?;
+            self.live_points(&plan, spec, (level, covered), &chunks, |row| chosen.push(row)).await?;
+            charts.insert(plan.run, chosen.finish());
+        }
+        Ok(left)
     }
 
     /// Visits a row of every bucket of live lines that rollups do not cover, and the last row. The other lines of a
@@ -189,6 +205,11 @@ impl<'a> Plan<'a> {
         Ok(shapes.map(|shapes| Self { run, layout, live, levels, shapes }))
     }
 
+    /// How many buckets rollups of the keys have at a level, at most.
+    fn buckets(&self, spec: &SampleSpec, level: u8) -> u64 {
+        self.layout.merged_lines().unsigned_abs() / bucket_lines(level) * spec.keys.len() as u64
+    }
+
     /// The chunks that are not merged yet, if so few that all of them may as well be read. Of many, most are skipped.
     fn short_tail(&self) -> &'a [ChunkHead] {
         let chunks = &self.layout.chunks;
@@ -262,6 +283,25 @@ impl<'a> Drawing<'a> {
     }
 }
 
+/// The same in their order, as many together as have `most` in all; one that has more is alone.
+fn batches<T>(items: Vec<T>, most: u64, size: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
+    let (mut batches, mut left): (Vec<Vec<T>>, _) = (Vec::new(), 0);
+    for item in items {
+        let size = size(&item);
+        match batches.last_mut() {
+            Some(batch) if size <= left => {
+                left -= size;
+                batch.push(item);
+            }
+            _ => {
+                left = most.saturating_sub(size);
+                batches.push(vec![item]);
+            }
+        }
+    }
+    batches
+}
+
 /// The shapes of the keys in each segment, if all of them are numbers that rollups hold.
 fn shapes(layout: &Layout, spec: &SampleSpec) -> Result<Option<BTreeMap<i64, Vec<Shape>>>> {
     let mut shapes = BTreeMap::new();
@@ -280,4 +320,16 @@ fn known(schema: &Schema, keys: &[String]) -> Option<Vec<Shape>> {
         _ => None,
     };
     keys.iter().map(shape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_memory_together_is_bounded() {
+        let batches = |sizes: &[u64]| batches(sizes.to_vec(), 10, |size| *size);
+        assert_eq!(batches(&[4, 6, 1, 30, 0, 9, 1]), [vec![4, 6], vec![1], vec![30, 0], vec![9, 1]]);
+        assert!(batches(&[]).is_empty());
+    }
 }

@@ -22,6 +22,11 @@ use super::Stream;
 use crate::db::Db;
 use crate::id::RunId;
 
+/// Runs whose history is read together.
+const RUNS_AT_ONCE: usize = 64;
+/// Buckets of rollups that are in memory for these; each has less than a hundred bytes.
+const MOST_ROLLED_UP: u64 = 400_000;
+
 /// Reads the streams of runs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reader {

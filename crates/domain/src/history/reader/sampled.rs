@@ -11,16 +11,11 @@ use super::super::Stream;
 use super::super::sample::{Decimator, RowBudget};
 use super::super::step::{KEY as STEP, step_of};
 use super::columns::Cuts;
-use super::{Cursor, Layout, Piece, Reader, StepRange, Walk};
+use super::{Cursor, Layout, Piece, RUNS_AT_ONCE, Reader, StepRange, Walk};
 use crate::entity::history_chunk::Model as Chunk;
 use crate::error::Result;
 use crate::id::RunId;
 use crate::json;
-
-/// Runs that are read together, unless each has many samples.
-const RUNS_AT_ONCE: usize = 64;
-/// Values that are wanted of these.
-const VALUES_AT_ONCE: usize = 64 * 1024;
 
 /// Which keys of which rows are wanted, and how many.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,11 +38,6 @@ impl SampleSpec {
     /// Whether it wants every row of its range.
     fn is_scan(&self) -> bool {
         self.range.is_scanned_by(self.samples)
-    }
-
-    fn runs_at_once(&self) -> usize {
-        let values = self.range.most_rows(self.samples).max(1) * self.keys.len().max(1);
-        (VALUES_AT_ONCE / values).clamp(1, RUNS_AT_ONCE)
     }
 }
 
@@ -98,11 +88,12 @@ impl Reader {
         budget: &RowBudget,
     ) -> Result<HashMap<RunId, Sample>> {
         let mut samples = HashMap::with_capacity(runs.len());
-        for runs in runs.chunks(spec.runs_at_once()) {
+        for runs in runs.chunks(RUNS_AT_ONCE) {
             // A chart asks where the end is.
             let steps = if spec.is_scan() { spec.range } else { StepRange::default() };
             let layouts = Layout::load_many(&self.db, runs, Stream::History, steps).await?;
-            let mut charts = self.charts(&layouts, spec, budget).await?;
+            let mut charts =
+                if spec.is_scan() { HashMap::new() } else { self.draw(&layouts, spec, budget).await? };
             let rest = || runs.iter().filter_map(|run| layouts.get(run).map(|layout| (*run, layout)));
             let read = rest().filter(|(run, _)| !charts.contains_key(run));
             let live = read.flat_map(|(_, layout)| &layout.chunks);
@@ -123,16 +114,7 @@ impl Reader {
         Ok(samples)
     }
 
-    /// The charts of those runs that need not be read row by row.
-    async fn charts(
-        &self,
-        layouts: &HashMap<RunId, Layout>,
-        spec: &SampleSpec,
-        budget: &RowBudget,
-    ) -> Result<HashMap<RunId, Vec<Vec<Value>>>> {
-        if spec.is_scan() { Ok(HashMap::new()) } else { self.draw(layouts, spec, budget).await }
-    }
-
+    /// An even choice of the rows of a run, read one by one.
     async fn choose(
         &self,
         run: RunId,
