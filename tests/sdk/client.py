@@ -1,6 +1,8 @@
 """The real client: its version, its environment, and the few ways in which the tests use it."""
 
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
@@ -43,6 +45,14 @@ def environment(server, folder, key=None):
     }
 
 
+def children_named(name):
+    """The processes of that name which this one has started."""
+    for children in pathlib.Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                yield int(pid)
+
+
 def tear_down(patience=20):
     """Ends what the client left running, by force after `patience` seconds.
 
@@ -53,7 +63,8 @@ def tear_down(patience=20):
 
     def end_service():
         forced.set()
-        subprocess.run(["pkill", "-KILL", "-P", str(os.getpid()), "-x", "wandb-core"], check=False)
+        for pid in children_named("wandb-core"):
+            os.kill(pid, signal.SIGKILL)
 
     impatience = threading.Timer(patience, end_service)
     impatience.start()
