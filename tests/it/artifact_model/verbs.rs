@@ -163,16 +163,14 @@ impl World<'_> {
     pub(super) async fn guess(&self, version: usize) {
         let Some(at) = self.pick(version, |_| true) else { return };
         let id = &self.versions[at].artifact.id;
-        let input = json!({"artifactID": id});
         for (mutation, input) in [
             ("deleteArtifact", json!({"artifactID": id, "deleteAliases": true})),
-            ("commitArtifact", input),
+            ("commitArtifact", json!({"artifactID": id})),
             ("linkArtifact", self.link_input(at)),
         ] {
             assert_eq!(self.app.grace.refused(mutation, input).await.code, "NOT_FOUND", "{mutation}");
         }
-        let deletion = self.runs[0].run.id.clone();
-        let input = json!({"id": deletion, "deleteArtifacts": true});
+        let input = json!({"id": self.runs[0].run.id, "deleteArtifacts": true});
         assert_eq!(self.app.grace.refused("deleteRun", input).await.code, "NOT_FOUND");
         let query = "query($id: ID!) { artifact(id: $id) { id } }";
         assert!(self.app.grace.graphql(query, json!({"id": id})).await["artifact"].is_null());
