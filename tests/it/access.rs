@@ -42,7 +42,7 @@ async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
 
 backend_test!(no_query_shows_what_belongs_to_another, |app| {
     let run = adas_run(app, "r").await;
-    adas_run(app, "deleted").await.delete().await;
+    let deletion = adas_run(app, "deleted").await.delete().await;
     let task = adas_leftovers(app).await;
     let named = json!({"clientID": "client"});
     let version = TestArtifact::begin_with(&app.ada, SECRET, "data", &[("a", "b")], named).await.id;
@@ -67,15 +67,20 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("artifact", format!("{{ artifact(id: \"{version}\") {{ artifactSequence {{ {place} }} }} }}")),
         ("artifactCollection", format!("{{ artifactCollection(id: \"{collection}\") {{ {place} }} }}")),
         ("clientIDMapping", "{ clientIDMapping(clientID: \"client\") { serverID } }".into()),
+        ("deletion", format!("{{ deletion(id: \"{deletion}\") {{ items {{ edges {{ node {{ name }} }} }} }} }}")),
+        ("deletions", "{ deletions(entityName: \"ada\") { edges { node { items { edges { node { name } } } } } } }".into()),
         ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),
     ];
-    let walked: BTreeSet<_> = queries.iter().map(|(name, _)| (*name).to_owned()).collect();
+    // A plan is refused rather than empty, as the deletion would be (`deletion_plans`).
+    let walked = queries.iter().map(|(name, _)| *name).chain(["deletionPlan"]);
+    let walked: BTreeSet<_> = walked.map(ToOwned::to_owned).collect();
     assert_eq!(walked, fields_of(&app.grace, "Query").await, "a new query needs a row above");
     for (name, query) in queries {
         let hers = app.ada.graphql(&query, ()).await.to_string();
         let seen = app.grace.graphql(&query, ()).await;
         let asked_by_name =
-            !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash"].contains(&name);
+            !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash", "deletions"]
+                .contains(&name);
         assert!(!asked_by_name || seen[name].is_null(), "{name}: {seen}");
         let unseen = ["serverInfo", "organization", "users", "viewer", "clientIDMapping"].contains(&name);
         assert!(unseen || hers.contains(SECRET) || hers.contains("deleted"), "{name} shows nothing: {hers}");

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use counterweight_domain::deletion::{self, Purge};
-use counterweight_domain::id::RunId;
 use serde_json::{Value, json};
 
 use crate::support::{Client, TRASH, TestArtifact, TestRun, backend_test, lookup};
@@ -69,8 +68,7 @@ backend_test!(a_version_that_is_finished_after_its_run_was_purged_is_nobodys, |a
     let version = sent(&app.ada, "r", "1").await;
     let deletion = run.delete().await;
     app.advance(TRASH);
-    let id = RunId::from_node_id(&run.id).unwrap();
-    assert_eq!(deletion::purge(&app.db, id, &deletion).await.unwrap(), Purge::Complete);
+    assert_eq!(deletion::purge(&app.db, &deletion).await.unwrap(), Purge::Complete);
     version.commit().await;
     assert_eq!(lookup(&app.ada, "demo", "data:latest").await.unwrap().0, version.id);
     assert_eq!(app.rows("run_artifact").await, 0);

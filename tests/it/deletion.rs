@@ -234,10 +234,13 @@ backend_test!(a_running_run_can_be_deleted_and_its_writer_is_told, |app| {
 backend_test!(a_deadline_stands_in_the_database, |app| {
     let run = full_run(app, "r").await;
     run.delete().await;
-    let before = app.texts("SELECT CAST(run_at AS TEXT) FROM job WHERE kind = 'purge_run'").await;
+    let before = app.texts("SELECT CAST(run_at AS TEXT) FROM job WHERE kind = 'purge_deletion'").await;
     for _ in 0..3 {
         app.wait(TRASH / 4).await;
-        assert_eq!(app.texts("SELECT CAST(run_at AS TEXT) FROM job WHERE kind = 'purge_run'").await, before);
+        assert_eq!(
+            app.texts("SELECT CAST(run_at AS TEXT) FROM job WHERE kind = 'purge_deletion'").await,
+            before
+        );
         assert_eq!(app.ada.trash().await, ["r"]);
     }
     app.wait(TRASH / 4).await;

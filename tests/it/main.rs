@@ -22,6 +22,8 @@ mod collection;
 mod collection_model;
 mod collection_races;
 mod deletion;
+mod deletion_plans;
+mod deletions;
 mod disk;
 mod distinct;
 mod file_stream;

@@ -314,7 +314,7 @@ backend_test!(a_purged_project_leaves_only_tombstones, |app| {
     assert!(app.objects().await.iter().all(|object| !unwanted.contains(object)));
     let states = "SELECT state || COALESCE(description, '') FROM project ORDER BY name";
     assert_eq!(app.texts(states).await, ["purged", "live"]);
-    assert_eq!(app.texts("SELECT state FROM project_deletion").await, ["purged"]);
+    assert_eq!(app.texts("SELECT state FROM deletion").await, ["purged"]);
     for run in &runs {
         assert_eq!(run.upsert_refused().await.code, "RUN_DELETED");
         assert_eq!(run.stream(&json!({})).await.outcome(), gone());

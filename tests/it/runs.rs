@@ -1,7 +1,7 @@
 //! `upsertBucket` and what it keeps, clears and refuses.
 
 use counterweight_domain::account;
-use counterweight_domain::deletion::{self, DeleteRun, Retention};
+use counterweight_domain::deletion::{self, Retention, Wish};
 use counterweight_domain::id::RunId;
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ backend_test!(an_upsert_that_meets_a_deletion_loses, |app| {
     let caller = account::authenticate(&app.db, app.ada.key()).await.unwrap().unwrap();
     let tx = app.db.begin_write().await.unwrap();
     let retention = Retention { trash: TRASH, archive: None };
-    deletion::delete(&tx, &caller, id, DeleteRun::default(), retention).await.unwrap();
+    deletion::delete(&tx, &caller, id, Wish::default(), retention).await.unwrap();
     let (refused, committed) =
         tokio::join!(app.ada.refused("upsertBucket", json!({"id": run.id, "notes": "late"})), async {
             // Long enough for the other side to have looked, and to wait.

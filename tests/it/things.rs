@@ -25,6 +25,8 @@ pub(crate) struct Things {
     entity: &'static str,
     pub(crate) run: TestRun,
     deleted: TestRun,
+    deletion: String,
+    task: Value,
     file: Value,
     project: Value,
     user: Value,
@@ -43,7 +45,9 @@ impl Things {
         let run = a_run(&ada, "r").await;
         let deleted = a_run(&ada, "deleted").await;
         let file = run.file(&format!("{SECRET}.txt"), "id").await["id"].take();
-        deleted.delete().await;
+        let deletion = deleted.delete().await;
+        let edit = json!({"filters": "{}", "entityName": entity, "projectName": SECRET, "addTags": [SECRET]});
+        let task = ada.mutate("modifyRuns", edit, "task { id }").await["task"]["id"].take();
         let project = run.field("project { id }").await["id"].take();
         let key = ada.mutate("generateApiKey", json!({}), "apiKey { id }").await["apiKey"]["id"].take();
         let query = "query($e: String) { viewer { id } entity(name: $e) { id } }";
@@ -68,6 +72,8 @@ impl Things {
             entity,
             run,
             deleted,
+            deletion,
+            task,
             file,
             project,
             user,
@@ -134,7 +140,8 @@ impl Things {
 
     /// What a member may do.
     pub(crate) fn writes(&self) -> Vec<(&'static str, Value)> {
-        let Self { entity, run, deleted, file, project, .. } = self;
+        let Self { entity, run, deleted, deletion, file, project, .. } = self;
+        let runs = || json!({"runs": {"ids": [run.id]}});
         let id = || json!({"id": run.id});
         let of_run = |mut input: Value| {
             input["entityName"] = (*entity).into();
@@ -159,7 +166,12 @@ impl Things {
             ("updateRunState", json!({"id": run.id, "state": "failed"})),
             ("archiveRun", id()),
             ("unarchiveRun", id()),
+            ("extendDeletion", json!({"id": deletion, "purgeAfter": "2030-01-01T00:00:00Z"})),
+            ("restoreDeletion", json!({"id": deletion})),
             ("restoreRun", json!({"id": deleted.id})),
+            ("archiveRuns", runs()),
+            ("deleteRuns", runs()),
+            ("restoreRuns", runs()),
             ("deleteRun", id()),
             ("renameProject", renaming),
             (
@@ -207,6 +219,10 @@ impl Things {
         vec![
             ("upsertBucket", json!({"id": self.deleted.id, "notes": "grace was here"})),
             ("deleteApiKey", json!({"id": self.key})),
+            ("purgeNow", json!({"id": self.deletion})),
+            ("pauseBulkTask", json!({"id": self.task})),
+            ("resumeBulkTask", json!({"id": self.task})),
+            ("cancelBulkTask", json!({"id": self.task})),
             (
                 "addOrganizationMember",
                 json!({"organizationName": self.entity, "username": "grace", "role": "admin"}),
@@ -231,6 +247,9 @@ impl Things {
             (&self.portfolio.as_str().unwrap().to_owned(), "ArtifactCollection"),
         ] {
             text = text.replace(id.as_str(), &STANDARD.encode(format!("{kind}:999")));
+        }
+        for id in [self.deletion.as_str(), self.task.as_str().unwrap()] {
+            text = text.replace(id, "00000000-0000-0000-0000-000000000000");
         }
         serde_json::from_str(&text).unwrap()
     }

@@ -4,6 +4,7 @@ pub mod account;
 pub mod alert;
 pub mod artifact;
 pub mod blob;
+pub mod bulk;
 pub mod clock;
 pub mod db;
 pub mod deletion;

@@ -83,8 +83,14 @@ impl TestDb {
         ))
         .await;
         self.execute(&format!(
-            "INSERT INTO deletion (id, run_id, user_id, state, requested_at, purge_after, file_count, \
-             file_bytes) VALUES ('deletion-{id}', {id}, 1, 'pending', {now}, {deadline}, 0, 0)"
+            "INSERT INTO deletion (id, kind, project_id, user_id, with_artifacts, on_registry_link, state, requested_at, \
+             purge_after, run_count, artifact_count, file_count, file_bytes) VALUES ('deletion-{id}', 'runs', 1, 1, \
+             FALSE, 'delete', 'pending', {now}, {deadline}, 1, 0, 0, 0)"
+        ))
+        .await;
+        self.execute(&format!(
+            "INSERT INTO deletion_item (deletion_id, kind, subject_id, name, state, file_count, file_bytes) \
+             VALUES ('deletion-{id}', 'run', {id}, 'run{id}', 'pending', 0, 0)"
         ))
         .await;
     }

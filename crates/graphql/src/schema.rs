@@ -16,7 +16,7 @@ const DEPTH: usize = 20;
 pub(crate) const COMPLEXITY: usize = 200_000;
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
 }
 
 /// The schema with its limits. A request needs a [`crate::RequestContext`] in its data.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use counterweight_domain::artifact;
+use counterweight_domain::bulk::{self, BulkState};
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::history::{self, Merge};
-use counterweight_domain::id::{ProjectId, RunId};
 use counterweight_domain::job::{self, Job, JobKind, JobState};
-use counterweight_domain::run::BulkState;
+
 use counterweight_domain::{Db, Error, Timestamp, run};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     let kind = job.parse().context("this version does not know such a job").map_err(JobError::Fail)?;
     let (db, settings) = (worker.db(), worker.settings());
     match kind {
-        JobKind::PurgeRun { run_id, deletion_id } => purge_run(db, run_id, &deletion_id, stop).await,
+        JobKind::PurgeDeletion { deletion_id } => purge(db, &deletion_id, stop).await,
         JobKind::DeleteArchivedRun { run_id } => {
             match deletion::delete_archived(db, run_id, settings.trash).await? {
                 ArchiveEnd::Deleted => tracing::info!(run.id = %run_id, "archive period over, deleted"),
@@ -57,9 +57,6 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
                 ArchiveEnd::Withdrawn => {}
             }
             Ok(())
-        }
-        JobKind::PurgeProject { project_id, deletion_id } => {
-            purge_project(db, project_id, &deletion_id, stop).await
         }
         JobKind::ChangeRuns { task_id } => change_runs(db, &task_id, stop).await,
         JobKind::MergeHistory { run_id } => {
@@ -114,37 +111,12 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     }
 }
 
-async fn purge_run(
-    db: &Db,
-    run_id: RunId,
-    deletion_id: &str,
-    stop: &CancellationToken,
-) -> Result<(), JobError> {
+async fn purge(db: &Db, deletion_id: &str, stop: &CancellationToken) -> Result<(), JobError> {
     while !stop.is_cancelled() {
-        match deletion::purge_step(db, run_id, deletion_id).await? {
+        match deletion::purge_step(db, deletion_id).await? {
             Purge::Underway => {}
             Purge::Complete => {
-                tracing::info!(run.id = %run_id, deletion.id = deletion_id, "purged");
-                return Ok(());
-            }
-            Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
-            Purge::Withdrawn => return Ok(()),
-        }
-    }
-    Err(JobError::Stopped)
-}
-
-async fn purge_project(
-    db: &Db,
-    project_id: ProjectId,
-    deletion_id: &str,
-    stop: &CancellationToken,
-) -> Result<(), JobError> {
-    while !stop.is_cancelled() {
-        match deletion::purge_project_step(db, project_id, deletion_id).await? {
-            Purge::Underway => {}
-            Purge::Complete => {
-                tracing::info!(project.id = %project_id, deletion.id = deletion_id, "purged");
+                tracing::info!(deletion.id = deletion_id, "purged");
                 return Ok(());
             }
             Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
@@ -172,7 +144,7 @@ async fn expire_artifacts(db: &Db, window: Duration, stop: &CancellationToken) -
 
 async fn change_runs(db: &Db, task_id: &str, stop: &CancellationToken) -> Result<(), JobError> {
     while !stop.is_cancelled() {
-        let state = run::continue_bulk_task(db, task_id).await?;
+        let state = bulk::continue_task(db, task_id).await?;
         if state != BulkState::Underway {
             tracing::info!(task.id = task_id, ?state, "changed runs");
             return Ok(());

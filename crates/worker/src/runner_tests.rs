@@ -43,7 +43,7 @@ async fn unsettled(test: &TestDb) -> Vec<Job> {
 }
 
 fn purge(run: i64) -> JobKind {
-    JobKind::PurgeRun { run_id: RunId(run), deletion_id: format!("deletion-{run}") }
+    JobKind::PurgeDeletion { deletion_id: format!("deletion-{run}") }
 }
 
 backend_test!(a_deleted_run_is_purged_at_its_deadline, |test| {
@@ -64,7 +64,7 @@ backend_test!(a_deadline_that_was_moved_is_kept, |test| {
     let worker = worker(&test);
     worker.drain().await.unwrap();
     assert_eq!(test.texts("SELECT lifecycle FROM run").await, ["deleted"]);
-    let waiting = "SELECT run_at FROM job WHERE kind = 'purge_run' AND state = 'ready' AND attempt = 0";
+    let waiting = "SELECT run_at FROM job WHERE kind = 'purge_deletion' AND state = 'ready' AND attempt = 0";
     assert_eq!(test.number(waiting).await, START.after(HOUR).0);
     test.advance(HOUR);
     worker.drain().await.unwrap();

@@ -190,9 +190,10 @@ impl TestArtifact {
 
 /// The version that a name means in a project, with its index and its aliases there; none where there is none.
 pub(crate) async fn lookup(client: &Client, project: &str, name: &str) -> Option<(String, i64, Vec<String>)> {
-    let query = "query($project: String, $name: String!) { project(name: $project) { \
+    let query = "query($entity: String, $project: String, $name: String!) { project(entityName: $entity, name: $project) { \
                  artifactCollectionMembership(name: $name) { versionIndex aliases { alias } artifact { id } } } }";
-    let found = client.graphql(query, json!({"project": project, "name": name})).await;
+    let found =
+        client.graphql(query, json!({"entity": client.entity(), "project": project, "name": name})).await;
     let place = &found["project"]["artifactCollectionMembership"];
     let id = place["artifact"]["id"].as_str()?.to_owned();
     let aliases = place["aliases"].as_array().unwrap().iter();

@@ -170,7 +170,7 @@ impl Client {
     pub(crate) async fn run_names(&self, project: &str, filters: Value) -> Vec<String> {
         const QUERY: &str = "query($entity: String, $project: String, $filters: JSONString) { \
                              project(entityName: $entity, name: $project) { \
-                             runCount(filters: $filters) runs(filters: $filters) { edges { node { name } } } } }";
+                             runCount(filters: $filters) runs(filters: $filters, first: 1000) { edges { node { name } } } } }";
         let variables = json!({"entity": self.entity, "project": project, "filters": filters.to_string()});
         let found = self.graphql(QUERY, variables).await;
         let edges = found["project"]["runs"]["edges"].as_array().unwrap();
@@ -180,7 +180,7 @@ impl Client {
 
     /// Run ids in the trash.
     pub(crate) async fn trash(&self) -> Vec<String> {
-        let found = self.graphql("{ trash { edges { node { name } } } }", ()).await;
+        let found = self.graphql("{ trash(first: 1000) { edges { node { name } } } }", ()).await;
         let edges = found["trash"]["edges"].as_array().unwrap();
         edges.iter().map(|edge| edge["node"]["name"].as_str().unwrap().to_owned()).collect()
     }

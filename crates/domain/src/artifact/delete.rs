@@ -1,6 +1,5 @@
 //! Deleting versions: gone from every lookup at once, rows by a job, bytes by collection.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
@@ -9,18 +8,15 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder a
 
 use super::links::remove_place;
 use super::queries::{self, Located};
-use super::{
-    Artifact, ArtifactRole, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections,
-};
+use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections};
 use crate::account::Caller;
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::artifact::{self, Column, Entity};
 use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_membership as membership,
-    run_artifact,
 };
 use crate::error::{Error, Result};
-use crate::id::{ArtifactId, CollectionId, ProjectId, RunId};
+use crate::id::{ArtifactId, CollectionId, ProjectId};
 use crate::job::{self, JobKind};
 
 /// Rows that one transaction removes.
@@ -110,40 +106,6 @@ async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) 
         job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
     }
     Ok(deleted.len())
-}
-
-/// Deletes what a run logged, with the run, which is held: also where another run has logged the same, since that is one
-/// version, and also what it has begun and not finished. Answers which versions.
-pub(crate) async fn delete_of_run(tx: &WriteTx, caller: &Caller, run: RunId) -> Result<Vec<ArtifactId>> {
-    // Plan: ux_run_artifact_run_id.
-    let logged: Vec<ArtifactId> = run_artifact::Entity::find()
-        .select_only()
-        .column(run_artifact::Column::ArtifactId)
-        .filter(run_artifact::Column::RunId.eq(run))
-        .filter(run_artifact::Column::Role.eq(ArtifactRole::Output))
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
-    // Plan: ix_artifact_run_id.
-    let begun: Vec<ArtifactId> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::RunId.eq(run))
-        .filter(Column::State.eq(ArtifactState::Pending))
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
-    let made: BTreeSet<ArtifactId> = logged.into_iter().chain(begun).collect();
-    let mut deleted = Vec::with_capacity(made.len());
-    for id in made {
-        match delete(tx, caller, id, true).await {
-            Ok(gone) => deleted.push(gone.id),
-            // It went before.
-            Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(deleted)
 }
 
 /// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are

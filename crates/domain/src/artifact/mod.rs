@@ -21,6 +21,7 @@ mod manifest;
 mod manifests;
 mod name;
 mod parts;
+mod places;
 mod queries;
 mod state;
 mod tags;
@@ -37,8 +38,8 @@ pub use self::collections::{
 pub use self::commit::commit;
 pub use self::content::{ContentPath, content_by_digest, content_of_entity};
 pub use self::create::{NewArtifact, create, find_by_client_id};
+pub(crate) use self::delete::purge_of_project;
 pub use self::delete::{delete, expire_pending, expire_versions, purge_step};
-pub(crate) use self::delete::{delete_of_run, purge_of_project};
 pub use self::digest::ContentDigest;
 pub use self::filter::{
     CollectionField, ProjectField, VersionField, parse_collection_order, parse_collections, parse_projects,
@@ -56,6 +57,7 @@ pub use self::manifests::{
 };
 pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
 pub use self::parts::{Multipart, PartTarget, abort_parts, begin_part, begin_parts, complete_parts};
+pub(crate) use self::places::{Made, NamedPlace, made_by, places_of};
 pub use self::queries::{
     Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_links, get_many,
     get_source_memberships, list_aliases, list_entries, list_memberships_of,

@@ -18,6 +18,7 @@ pub use self::collect::{
 };
 pub use self::commands::{Content, StoredContent, begin, complete, complete_content, touch, touch_content};
 pub use self::late::discard_late;
+pub(crate) use self::references::references_of;
 pub use crate::entity::blob::Model as Blob;
 
 /// Where a blob stands between its first byte and its last.

@@ -1,20 +1,71 @@
 //! Who points at blobs. A table that refers to `blob` is named here and nowhere else.
 
-/// Columns that hold a blob's id, each with an index on it.
-pub(super) const REFERENCES: &[(&str, &str)] = &[
-    ("run_file", "blob_id"),
-    ("history_segment", "rows_blob_id"),
-    ("history_segment", "columns_blob_id"),
-    ("artifact_entry", "blob_id"),
-    ("artifact_upload", "blob_id"),
-    ("artifact_manifest", "blob_id"),
+use sea_orm::Value;
+
+use crate::db::dialect;
+use crate::id::{ArtifactId, RunId};
+
+/// A column that holds a blob's id, with an index on it.
+pub(super) struct Reference {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    /// The column that says whose reference it is, with an index that begins with it.
+    owner: &'static str,
+}
+
+const OF_RUN: &str = "run_id";
+const OF_ARTIFACT: &str = "artifact_id";
+
+pub(super) const REFERENCES: &[Reference] = &[
+    Reference { table: "run_file", column: "blob_id", owner: OF_RUN },
+    Reference { table: "history_segment", column: "rows_blob_id", owner: OF_RUN },
+    Reference { table: "history_segment", column: "columns_blob_id", owner: OF_RUN },
+    Reference { table: "artifact_entry", column: "blob_id", owner: OF_ARTIFACT },
+    Reference { table: "artifact_upload", column: "blob_id", owner: OF_ARTIFACT },
+    Reference { table: "artifact_manifest", column: "blob_id", owner: OF_ARTIFACT },
 ];
 
 /// An SQL condition on a row of `blob`: something refers to it.
 pub(super) fn referenced() -> String {
     let clauses: Vec<_> = REFERENCES
         .iter()
-        .map(|(table, column)| format!("EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = blob.id)"))
+        .map(|Reference { table, column, .. }| {
+            format!("EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = blob.id)")
+        })
         .collect();
     format!("({})", clauses.join(" OR "))
+}
+
+/// A statement that selects the blobs that these runs and versions refer to: `id`, `size_bytes`, how many of these references
+/// there are (`found`) and how many in all (`all_of_them`). None where there is nothing to ask.
+pub(crate) fn references_of(runs: &[RunId], artifacts: &[ArtifactId]) -> Option<(String, Vec<Value>)> {
+    let values: Vec<Value> =
+        runs.iter().map(|id| (*id).into()).chain(artifacts.iter().map(|id| (*id).into())).collect();
+    let (of_runs, of_artifacts) =
+        (dialect::placeholders(0, runs.len()), dialect::placeholders(runs.len(), artifacts.len()));
+    let own: Vec<_> = REFERENCES
+        .iter()
+        .filter_map(|Reference { table, column, owner }| {
+            let ids = if *owner == OF_RUN { &of_runs } else { &of_artifacts };
+            let some = !ids.is_empty();
+            some.then(|| format!("SELECT {column} AS blob_id FROM {table} WHERE {owner} IN ({ids})"))
+        })
+        .collect();
+    if own.is_empty() {
+        return None;
+    }
+    let all: Vec<_> = REFERENCES
+        .iter()
+        .map(|Reference { table, column, .. }| {
+            format!("(SELECT COUNT(*) FROM {table} WHERE {table}.{column} = own.blob_id)")
+        })
+        .collect();
+    let sql = format!(
+        "SELECT b.id, b.size_bytes, own.found, {} AS all_of_them FROM \
+         (SELECT blob_id, COUNT(*) AS found FROM ({}) AS mine WHERE blob_id IS NOT NULL GROUP BY blob_id) AS own \
+         JOIN blob b ON b.id = own.blob_id",
+        all.join(" + "),
+        own.join(" UNION ALL ")
+    );
+    Some((sql, values))
 }

@@ -229,7 +229,8 @@ async fn every_foreign_key_to_a_blob_counts_as_a_reference() {
         )
         .await;
     declared.sort_unstable();
-    let mut known: Vec<_> = REFERENCES.iter().map(|(table, column)| format!("{table}.{column}")).collect();
+    let mut known: Vec<_> =
+        REFERENCES.iter().map(|found| format!("{}.{}", found.table, found.column)).collect();
     known.sort_unstable();
     assert_eq!(known, declared);
 }

@@ -1,30 +1,138 @@
-//! Deleting, archiving and restoring runs; deleting and restoring projects.
+//! Archiving, deleting and restoring runs; deleting and restoring projects. What is listed changes at once, bytes follow by
+//! jobs.
 
-mod commands;
+mod archive;
+mod deadline;
+mod delete;
+mod plan;
 mod projects;
 mod purge;
 mod purge_project;
 #[cfg(test)]
 mod purge_tests;
+mod records;
+mod restore;
+mod scope;
+
+use std::time::Duration;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
 
-pub use self::commands::{
-    ArchiveEnd, DeleteRun, Retention, archive, delete, delete_archived, restore, unarchive,
-};
-pub use self::projects::{ProjectDeletion, delete_project, list_projects, restore_project};
+pub(crate) use self::archive::archive_held;
+pub use self::archive::{ArchiveEnd, archive, delete_archived, unarchive};
+pub use self::deadline::{extend, purge_now};
+pub use self::delete::delete;
+pub(crate) use self::delete::{check_many, delete_held};
+pub use self::plan::{DeletionPlan, Obstacle, PlannedLink, plan};
+pub use self::projects::{delete_project, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
-pub use self::purge_project::{purge_project, purge_project_step};
+pub use self::records::{DeletionQuery, count_items, find, list, list_items, only_run};
+pub(crate) use self::records::{get, open, settle};
+pub(crate) use self::restore::restore_held;
+pub use self::restore::{restore, restore_all};
 pub use crate::entity::deletion::Model as Deletion;
+pub use crate::entity::deletion_item::Model as DeletionItem;
+
+/// How long what is unwanted can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// From deletion to purge.
+    pub trash: Duration,
+    /// From archiving to deletion; `None` keeps archived runs for ever.
+    pub archive: Option<Duration>,
+}
+
+/// What a deletion is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum DeletionKind {
+    /// Runs of one project, and perhaps what they logged.
+    Runs,
+    /// A project with all that is in it.
+    Project,
+}
 
 /// What became of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 pub enum DeletionState {
-    /// In the trash until the deadline.
+    /// In the trash until the deadline, all or in part.
     Pending,
     /// Undone.
     Restored,
     /// The rows are gone; the bytes follow by collection.
     Purged,
+    /// Nothing was deleted.
+    Void,
+}
+
+/// What an item of a deletion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum ItemKind {
+    /// A run.
+    Run,
+    /// A version of an artifact that a run logged.
+    Artifact,
+    /// The place of such a version in a portfolio, as in a registry.
+    Link,
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum ItemState {
+    /// In the trash until its deadline.
+    Pending,
+    /// Brought back.
+    Restored,
+    /// Gone; its bytes follow by collection.
+    Purged,
+    /// Left as it was.
+    Kept,
+}
+
+/// What becomes of artifacts of a deleted run that are linked to a portfolio, as in a registry.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum OnRegistryLink {
+    /// They go, and their links with them.
+    #[default]
+    Delete,
+    /// Of a run with such an artifact only the run goes.
+    KeepArtifacts,
+    /// Nothing happens at all.
+    Abort,
+}
+
+/// What goes with deleted runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithRuns {
+    /// Whether the artifacts that they logged go too. Restoring a run does not bring them back.
+    pub artifacts: bool,
+    /// What becomes of those that are linked.
+    pub on_registry_link: OnRegistryLink,
+}
+
+/// How runs are to be deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What goes with them.
+    pub with: WithRuns,
+    /// Why, in free text.
+    pub reason: Option<String>,
+    /// The plan that was agreed to: what is not as it says is not deleted.
+    pub plan_id: Option<String>,
+}
+
+/// Why something cannot be restored any more.
+fn deadline_passed(kind: &str) -> crate::error::Error {
+    crate::error::Error::Precondition {
+        code: "DEADLINE_PASSED",
+        reason: format!("the {kind} can no longer be restored: its deadline has passed"),
+    }
 }

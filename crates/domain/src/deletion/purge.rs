@@ -5,21 +5,24 @@
 //! left. Each step is one transaction and finds its place by itself, so the work can stop anywhere and start
 //! again.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait as _,
-    EntityTrait as _, QueryFilter as _,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::DeletionState;
+use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
-use crate::entity::{deletion, run};
+use crate::entity::{deletion, deletion_item as item, run};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
 pub(super) const BATCH: i64 = 1000;
+/// Runs that one transaction buries.
+const RUNS: i64 = 100;
 
 /// What belongs to a run, and the key by which its rows are told apart; each key starts an index with
 /// `run_id`, or is a primary key found through one. Nothing here refers to another table here.
@@ -41,7 +44,7 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
 pub enum Purge {
     /// There is more to remove.
     Underway,
-    /// Nothing is left but the tombstone. The bytes follow by collection.
+    /// Nothing is left but the tombstones, or what was purged is all there is for now. The bytes follow by collection.
     Complete,
     /// The deadline lies ahead; nothing was changed.
     NotBefore(Timestamp),
@@ -49,11 +52,11 @@ pub enum Purge {
     Withdrawn,
 }
 
-/// Removes what is left of a deleted run whose deadline has passed. Doing it twice is the same as doing it
-/// once.
-pub async fn purge(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Purge> {
+/// Removes what is left of what a deletion put into the trash, as far as its deadline has passed. Doing it twice is the same as
+/// doing it once.
+pub async fn purge(db: &Db, deletion_id: &str) -> Result<Purge> {
     loop {
-        let progress = purge_step(db, run_id, deletion_id).await?;
+        let progress = purge_step(db, deletion_id).await?;
         if progress != Purge::Underway {
             return Ok(progress);
         }
@@ -61,37 +64,94 @@ pub async fn purge(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Purge> {
 }
 
 /// One transaction of a [`purge`].
-pub async fn purge_step(db: &Db, run_id: RunId, deletion_id: &str) -> Result<Purge> {
+pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
     let tx = db.begin_write().await?;
-    let deletion = deletion::Entity::find_by_id(deletion_id)
-        .filter(deletion::Column::RunId.eq(run_id))
-        .one(tx.connection())
-        .await?;
-    match deletion.map(|deletion| deletion.state) {
-        None | Some(DeletionState::Restored) => return Ok(Purge::Withdrawn),
-        Some(DeletionState::Purged) => return Ok(Purge::Complete),
-        Some(DeletionState::Pending) => {}
+    let record = deletion::Entity::find_by_id(deletion_id).one(tx.connection()).await?;
+    let Some(record) = record else { return Ok(Purge::Withdrawn) };
+    match record.state {
+        DeletionState::Restored | DeletionState::Void => return Ok(Purge::Withdrawn),
+        DeletionState::Purged => return Ok(Purge::Complete),
+        DeletionState::Pending => {}
     }
+    let progress = match record.kind {
+        DeletionKind::Project => purge_project::step(&tx, &record).await?,
+        DeletionKind::Runs => purge_runs(&tx, &record).await?,
+    };
+    if matches!(progress, Purge::Underway | Purge::Complete) {
+        tx.commit().await?;
+    }
+    Ok(progress)
+}
+
+async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
+    let due = due(tx, &record.id).await?;
+    if due.is_empty() {
+        records::settle(tx, &record.id).await?;
+        return Ok(next_deadline(tx, &record.id).await?.map_or(Purge::Withdrawn, Purge::NotBefore));
+    }
+    // Once more in the statement that writes: who was restored meanwhile stays.
     let overdue = Condition::all()
-        .add(run::Column::Id.eq(run_id))
+        .add(run::Column::Id.is_in(due.iter().copied()))
         .add(run::Column::Lifecycle.eq(Lifecycle::Deleted))
         .add(run::Column::PurgeAfter.lte(tx.now()));
-    if bury(&tx, overdue).await? == 0 {
-        let Some(run) = run::Entity::find_by_id(run_id).one(tx.connection()).await? else {
-            return Err(Error::not_found("run", run_id.to_string()));
-        };
-        match (run.lifecycle, run.purge_after) {
-            (Lifecycle::Purged, _) => {}
-            (Lifecycle::Deleted, Some(purge_after)) => return Ok(Purge::NotBefore(purge_after)),
-            _ => return Ok(Purge::Withdrawn),
-        }
+    bury(tx, overdue).await?;
+    let buried: Vec<RunId> = run::Entity::find()
+        .select_only()
+        .column(run::Column::Id)
+        .filter(run::Column::Id.is_in(due))
+        .filter(run::Column::Lifecycle.eq(Lifecycle::Purged))
+        .order_by_asc(run::Column::Id)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    let (mut left, mut emptied) = (BATCH, Vec::with_capacity(buried.len()));
+    for id in buried {
+        let Some(room) = remove_children(tx, id, left).await? else { break };
+        left = room;
+        emptied.push(id.0);
     }
-    let emptied = remove_children(&tx, run_id, BATCH).await?.is_some();
-    if emptied {
-        complete(&tx, deletion_id).await?;
+    note_purged(tx, &record.id, emptied).await?;
+    records::settle(tx, &record.id).await?;
+    let after = records::get(tx, &record.id).await?;
+    Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
+}
+
+/// The next runs of a deletion whose deadline has passed, or that are tombstones with something left below them.
+async fn due(tx: &WriteTx, deletion_id: &str) -> Result<Vec<RunId>> {
+    // Plan: ix_deletion_item_state, in its order, then the primary key of run.
+    let sql = "SELECT r.id FROM deletion_item i JOIN run r ON r.id = i.subject_id \
+               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
+               AND (r.lifecycle = 'purged' OR (r.lifecycle = 'deleted' AND r.purge_after <= $2)) \
+               ORDER BY i.subject_id LIMIT $3";
+    let statement =
+        dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into(), RUNS.into()]);
+    let rows = tx.connection().query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+}
+
+/// When the next of the runs that a deletion has in the trash is due.
+async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timestamp>> {
+    // Plan: the same, all of them.
+    let sql = "SELECT MIN(r.purge_after) FROM deletion_item i JOIN run r ON r.id = i.subject_id \
+               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' AND r.lifecycle = 'deleted'";
+    let statement = dialect::statement(tx.connection(), sql, [deletion_id.into()]);
+    let row = tx.connection().query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| Error::internal("MIN gave no row"))?;
+    Ok(row.try_get_by_index(0)?)
+}
+
+async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: Vec<i64>) -> Result<()> {
+    if runs.is_empty() {
+        return Ok(());
     }
-    tx.commit().await?;
-    Ok(if emptied { Purge::Complete } else { Purge::Underway })
+    item::Entity::update_many()
+        .col_expr(item::Column::State, Expr::val(ItemState::Purged))
+        .filter(item::Column::DeletionId.eq(deletion_id))
+        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .filter(item::Column::SubjectId.is_in(runs))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Makes tombstones: what keeps a run id taken, and nothing that its owner wrote. All columns are named, so that a new
@@ -144,19 +204,4 @@ pub(super) async fn remove_children(tx: &WriteTx, run_id: RunId, mut left: i64) 
         }
     }
     Ok(Some(left))
-}
-
-async fn complete(tx: &WriteTx, deletion_id: &str) -> Result<()> {
-    let change = deletion::ActiveModel {
-        state: Set(DeletionState::Purged),
-        ended_at: Set(Some(tx.now())),
-        ..deletion::ActiveModel::default()
-    };
-    deletion::Entity::update_many()
-        .set(change)
-        .filter(deletion::Column::Id.eq(deletion_id))
-        .filter(deletion::Column::State.eq(DeletionState::Pending))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
 }

@@ -2,17 +2,16 @@
 //! takes, each of its runs and of its artifacts. What stays keeps the run ids taken. Runs that were in the trash before keep their own
 //! deadlines and their own purges.
 
-use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 
 use super::purge::{BATCH, bury, remove_children};
-use super::{DeletionState, Purge};
+use super::{Deletion, DeletionState, Purge, records};
 use crate::artifact;
-use crate::db::{Db, Source as _, WriteTx};
-use crate::entity::{project, project_deletion, run};
+use crate::db::{Source as _, WriteTx};
+use crate::entity::{project, run};
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId};
 use crate::project::{ProjectState, remove_all_members};
@@ -21,40 +20,20 @@ use crate::run::{self as runs, Lifecycle};
 /// Runs that one transaction buries, if their rows are few.
 const RUNS: u64 = 100;
 
-/// Removes what is left of a deleted project whose deadline has passed. Doing it twice is the same as doing it once.
-pub async fn purge_project(db: &Db, project_id: ProjectId, deletion_id: &str) -> Result<Purge> {
-    loop {
-        let progress = purge_project_step(db, project_id, deletion_id).await?;
-        if progress != Purge::Underway {
-            return Ok(progress);
-        }
+/// One transaction of the purge of a project whose deadline has passed.
+pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
+    let project_id = record.project_id;
+    if record.purge_after > tx.now() {
+        return Ok(Purge::NotBefore(record.purge_after));
     }
-}
-
-/// One transaction of a [`purge_project`].
-pub async fn purge_project_step(db: &Db, project_id: ProjectId, deletion_id: &str) -> Result<Purge> {
-    let tx = db.begin_write().await?;
-    let deletion = project_deletion::Entity::find_by_id(deletion_id)
-        .filter(project_deletion::Column::ProjectId.eq(project_id))
-        .one(tx.connection())
-        .await?;
-    let purge_after = match deletion.map(|deletion| (deletion.state, deletion.purge_after)) {
-        None | Some((DeletionState::Restored, _)) => return Ok(Purge::Withdrawn),
-        Some((DeletionState::Purged, _)) => return Ok(Purge::Complete),
-        Some((DeletionState::Pending, purge_after)) => purge_after,
-    };
-    if purge_after > tx.now() {
-        return Ok(Purge::NotBefore(purge_after));
-    }
-    if !bury_project(&tx, project_id).await? {
+    if !bury_project(tx, project_id).await? {
         return Ok(Purge::Withdrawn);
     }
-    remove_all_members(&tx, project_id).await?;
-    let emptied = remove_runs(&tx, project_id).await? && !artifact::purge_of_project(&tx, project_id).await?;
+    remove_all_members(tx, project_id).await?;
+    let emptied = remove_runs(tx, project_id).await? && !artifact::purge_of_project(tx, project_id).await?;
     if emptied {
-        complete(&tx, deletion_id).await?;
+        records::end(tx, &record.id, DeletionState::Purged).await?;
     }
-    tx.commit().await?;
     Ok(if emptied { Purge::Complete } else { Purge::Underway })
 }
 
@@ -102,15 +81,4 @@ async fn remove_runs(tx: &WriteTx, project_id: ProjectId) -> Result<bool> {
         bury(tx, Condition::all().add(run::Column::Id.is_in(emptied))).await?;
     }
     Ok(all)
-}
-
-async fn complete(tx: &WriteTx, deletion_id: &str) -> Result<()> {
-    project_deletion::Entity::update_many()
-        .col_expr(project_deletion::Column::State, Expr::val(DeletionState::Purged))
-        .col_expr(project_deletion::Column::EndedAt, Expr::val(tx.now()))
-        .filter(project_deletion::Column::Id.eq(deletion_id))
-        .filter(project_deletion::Column::State.eq(DeletionState::Pending))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
 }

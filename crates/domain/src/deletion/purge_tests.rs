@@ -2,10 +2,8 @@ use std::time::Duration;
 
 use super::purge::CHILDREN;
 use super::*;
-use crate::id::{ProjectId, RunId};
 use crate::test_support::{TestDb, backend_test};
 
-const RUN: RunId = RunId(1);
 const DELETION: &str = "deletion-1";
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -65,7 +63,7 @@ backend_test!(before_the_deadline_nothing_happens, |test| {
     deleted_run(&test, 3).await;
     let before = rows_of(&test, 1).await;
     let deadline = test.db.now().after(HOUR);
-    assert_eq!(purge(&test.db, RUN, DELETION).await.unwrap(), Purge::NotBefore(deadline));
+    assert_eq!(purge(&test.db, DELETION).await.unwrap(), Purge::NotBefore(deadline));
     assert_eq!(rows_of(&test, 1).await, before);
     assert_eq!(test.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'deleted'").await, 2);
 });
@@ -73,11 +71,11 @@ backend_test!(before_the_deadline_nothing_happens, |test| {
 backend_test!(a_purged_run_is_its_tombstone, |test| {
     deleted_run(&test, 3).await;
     test.advance(HOUR);
-    assert_eq!(purge(&test.db, RUN, DELETION).await.unwrap(), Purge::Complete);
+    assert_eq!(purge(&test.db, DELETION).await.unwrap(), Purge::Complete);
     assert_purged(&test).await;
     let ended_at = test.number("SELECT ended_at FROM deletion WHERE id = 'deletion-1'").await;
     test.advance(HOUR);
-    assert_eq!(purge(&test.db, RUN, DELETION).await.unwrap(), Purge::Complete, "once more");
+    assert_eq!(purge(&test.db, DELETION).await.unwrap(), Purge::Complete, "once more");
     assert_eq!(test.number("SELECT ended_at FROM deletion WHERE id = 'deletion-1'").await, ended_at);
 });
 
@@ -86,7 +84,7 @@ backend_test!(a_purge_that_is_cut_off_anywhere_goes_on, |test| {
     test.advance(HOUR);
     let mut steps = 1;
     let mut rows = rows_of(&test, 1).await;
-    while purge_step(&test.second_process().await, RUN, DELETION).await.unwrap() == Purge::Underway {
+    while purge_step(&test.second_process().await, DELETION).await.unwrap() == Purge::Underway {
         let left = rows_of(&test, 1).await;
         assert!((1..=1000).contains(&(rows - left)), "{rows} to {left}");
         assert_eq!(test.texts("SELECT state FROM deletion ORDER BY id").await, ["pending", "pending"]);
@@ -105,16 +103,16 @@ backend_test!(a_restored_run_is_left_alone, |test| {
     test.execute("UPDATE run SET lifecycle = 'live', deleted_at = NULL, purge_after = NULL WHERE id = 1")
         .await;
     test.advance(HOUR);
-    assert_eq!(purge(&test.db, RUN, DELETION).await.unwrap(), Purge::Withdrawn);
+    assert_eq!(purge(&test.db, DELETION).await.unwrap(), Purge::Withdrawn);
     test.execute("UPDATE deletion SET state = 'restored' WHERE id = 'deletion-1'").await;
-    assert_eq!(purge(&test.db, RUN, DELETION).await.unwrap(), Purge::Withdrawn);
-    assert_eq!(purge(&test.db, RUN, "deletion-2").await.unwrap(), Purge::Withdrawn, "another run's");
+    assert_eq!(purge(&test.db, DELETION).await.unwrap(), Purge::Withdrawn);
+    assert_eq!(purge(&test.db, "deletion-3").await.unwrap(), Purge::Withdrawn, "no such deletion");
     assert_eq!(rows_of(&test, 1).await, before);
 });
 
 /// A deleted project with runs of more rows than one transaction removes: two that went with it, and one that was in
 /// the trash before.
-async fn deleted_project(test: &TestDb) -> (ProjectId, &'static str) {
+async fn deleted_project(test: &TestDb) -> &'static str {
     deleted_run(test, 700).await;
     test.insert_deleted_run(3).await;
     test.execute("UPDATE run SET lifecycle = 'live', deleted_at = NULL, purge_after = NULL WHERE id < 3")
@@ -123,25 +121,24 @@ async fn deleted_project(test: &TestDb) -> (ProjectId, &'static str) {
     test.execute(&format!("UPDATE project SET state = 'deleted', deleted_at = {now}, description = 'words'"))
         .await;
     test.execute(&format!(
-        "INSERT INTO project_deletion (id, project_id, user_id, state, requested_at, purge_after, run_count) \
-         VALUES ('p', 1, 1, 'pending', {now}, {deadline}, 2)"
+        "INSERT INTO deletion (id, kind, project_id, user_id, with_artifacts, on_registry_link, state, requested_at, \
+         purge_after, run_count, artifact_count, file_count, file_bytes) VALUES ('p', 'project', 1, 1, TRUE, 'delete', \
+         'pending', {now}, {deadline}, 2, 0, 0, 0)"
     ))
     .await;
-    (ProjectId(1), "p")
+    "p"
 }
 
 backend_test!(a_purge_of_a_project_that_is_cut_off_anywhere_goes_on, |test| {
-    let (project, deletion) = deleted_project(&test).await;
+    let deletion = deleted_project(&test).await;
     let deadline = test.db.now().after(HOUR);
-    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::NotBefore(deadline));
+    assert_eq!(purge(&test.db, deletion).await.unwrap(), Purge::NotBefore(deadline));
     assert_eq!(test.texts("SELECT state FROM project").await, ["deleted"]);
     test.advance(HOUR);
     let mut steps = 1;
-    while purge_project_step(&test.second_process().await, project, deletion).await.unwrap()
-        == Purge::Underway
-    {
+    while purge_step(&test.second_process().await, deletion).await.unwrap() == Purge::Underway {
         assert_eq!(test.texts("SELECT state FROM project").await, ["purged"], "from the first step on");
-        assert_eq!(test.texts("SELECT state FROM project_deletion").await, ["pending"]);
+        assert_eq!(test.texts("SELECT state FROM deletion WHERE kind = 'project'").await, ["pending"]);
         let unfinished =
             "SELECT COUNT(*) FROM run_value v JOIN run r ON r.id = v.run_id WHERE r.lifecycle = 'purged'";
         assert_eq!(test.number(unfinished).await, 0, "a tombstone has nothing below it");
@@ -151,19 +148,19 @@ backend_test!(a_purge_of_a_project_that_is_cut_off_anywhere_goes_on, |test| {
     assert_eq!((rows_of(&test, 1).await, rows_of(&test, 2).await), (0, 0));
     assert_eq!(test.texts("SELECT lifecycle FROM run ORDER BY id").await, ["purged", "purged", "deleted"]);
     assert_eq!(test.number("SELECT COUNT(*) FROM project WHERE description IS NULL").await, 1);
-    assert_eq!(test.texts("SELECT state FROM project_deletion").await, ["purged"]);
-    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Complete, "once more");
+    assert_eq!(test.texts("SELECT state FROM deletion WHERE kind = 'project'").await, ["purged"]);
+    assert_eq!(purge(&test.db, deletion).await.unwrap(), Purge::Complete, "once more");
 });
 
 backend_test!(a_restored_project_is_left_alone, |test| {
-    let (project, deletion) = deleted_project(&test).await;
+    let deletion = deleted_project(&test).await;
     let before = rows_of(&test, 1).await;
     test.advance(HOUR);
     test.execute("UPDATE project SET state = 'live', deleted_at = NULL").await;
-    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Withdrawn);
-    test.execute("UPDATE project_deletion SET state = 'restored'").await;
-    assert_eq!(purge_project(&test.db, project, deletion).await.unwrap(), Purge::Withdrawn);
-    assert_eq!(purge_project(&test.db, project, "another").await.unwrap(), Purge::Withdrawn);
+    assert_eq!(purge(&test.db, deletion).await.unwrap(), Purge::Withdrawn);
+    test.execute("UPDATE deletion SET state = 'restored' WHERE kind = 'project'").await;
+    assert_eq!(purge(&test.db, deletion).await.unwrap(), Purge::Withdrawn);
+    assert_eq!(purge(&test.db, "another").await.unwrap(), Purge::Withdrawn);
     assert_eq!(rows_of(&test, 1).await, before);
 });
 
@@ -174,7 +171,7 @@ async fn every_table_that_belongs_to_a_run_is_purged() {
         .texts(
             "SELECT tables.name FROM sqlite_master tables JOIN pragma_table_info(tables.name) columns \
              WHERE tables.type = 'table' AND columns.name = 'run_id' \
-             AND tables.name NOT IN ('artifact', 'deletion', 'run_alias', 'run_change')",
+             AND tables.name NOT IN ('artifact', 'bulk_item', 'run_alias', 'run_change')",
         )
         .await;
     declared.sort_unstable();

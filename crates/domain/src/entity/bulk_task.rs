@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::bulk::{BulkChange, BulkState};
 use crate::clock::Timestamp;
 use crate::id::{ProjectId, RunId, UserId};
-use crate::run::{BulkChange, BulkState, RefusedRuns};
 
 /// A change to many runs, and how far it has come.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -15,17 +15,17 @@ pub struct Model {
     pub id: String,
     /// Who asked for it.
     pub user_id: UserId,
+    /// Whether they used an administrator's rights.
+    pub privileged: bool,
     /// Whose runs are changed.
     pub project_id: ProjectId,
-    /// Which of them, as the caller wrote it.
+    /// Which of them, as the caller wrote it; empty where they were named one by one.
     pub filter: String,
     /// What is done to them.
     pub change: BulkChange,
     /// Where it stands.
     pub state: BulkState,
-    /// The runs that were created before are done.
-    pub after_created_at: Timestamp,
-    /// Of those created at that very moment, the runs up to this one.
+    /// The runs up to this one are done.
     pub after_id: RunId,
     /// How many runs matched when it was asked for.
     pub matched_count: i64,
@@ -33,8 +33,6 @@ pub struct Model {
     pub changed_count: i64,
     /// How many were refused so far.
     pub refused_count: i64,
-    /// The first of those.
-    pub refused: RefusedRuns,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it ended.

@@ -3,8 +3,8 @@
 use sea_orm::entity::prelude::*;
 
 use crate::clock::Timestamp;
-use crate::deletion::DeletionState;
-use crate::id::{RunId, UserId};
+use crate::deletion::{DeletionKind, DeletionState, OnRegistryLink};
+use crate::id::{ProjectId, UserId};
 
 /// A deletion: who, when, why, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -13,21 +13,33 @@ pub struct Model {
     /// UUID.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Its run.
-    pub run_id: RunId,
+    /// What was deleted.
+    pub kind: DeletionKind,
+    /// The project, or the one that the rest was in.
+    pub project_id: ProjectId,
     /// Who asked for it.
     pub user_id: UserId,
+    /// The change to many runs that it is done by.
+    pub task_id: Option<String>,
+    /// Whether artifacts that the runs logged go too.
+    pub with_artifacts: bool,
+    /// What becomes of those that a registry has.
+    pub on_registry_link: OnRegistryLink,
     /// Where it stands.
     pub state: DeletionState,
     /// Free text.
     pub reason: Option<String>,
-    /// None
+    /// When it was asked for.
     pub requested_at: Timestamp,
-    /// Until when it can be undone.
+    /// Until when it can be undone; of many runs, the last of them.
     pub purge_after: Timestamp,
     /// When it was undone or completed.
     pub ended_at: Option<Timestamp>,
-    /// Files of the run when it was deleted.
+    /// Runs that were deleted.
+    pub run_count: i64,
+    /// Versions of artifacts that were deleted.
+    pub artifact_count: i64,
+    /// Files of these runs.
     pub file_count: i64,
     /// Their bytes.
     pub file_bytes: i64,

@@ -15,8 +15,10 @@ pub(crate) mod artifact_tag;
 pub(crate) mod artifact_type;
 pub(crate) mod artifact_upload;
 pub(crate) mod blob;
+pub(crate) mod bulk_item;
 pub(crate) mod bulk_task;
 pub(crate) mod deletion;
+pub(crate) mod deletion_item;
 #[expect(clippy::module_inception, reason = "W&B's word for who owns projects; sea-orm's word for a table")]
 pub(crate) mod entity;
 pub(crate) mod history_chunk;
@@ -29,7 +31,6 @@ pub(crate) mod job;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod project;
-pub(crate) mod project_deletion;
 pub(crate) mod project_former_name;
 pub(crate) mod project_member;
 pub(crate) mod project_team_member;

@@ -35,6 +35,8 @@ pub struct Model {
     pub access: Access,
     /// Of a registry: whether it takes artifacts of every type.
     pub allows_all_artifact_types: bool,
+    /// Whether versions that are linked to it cannot be deleted.
+    pub keeps_linked: bool,
 }
 
 /// No joins are declared; queries name their own.

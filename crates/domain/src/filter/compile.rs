@@ -11,7 +11,7 @@ use super::parse::RunFilter;
 use crate::db::dialect;
 use crate::entity::{entity, run, run_value, user};
 use crate::project::Project;
-use crate::run::ValueScope;
+use crate::run::{Lifecycle, ValueScope};
 
 /// Writes conditions and sort keys on the `run` table of one project.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +68,14 @@ impl<'a> Compiler<'a> {
 
     /// The runs of the project that `filter` means.
     pub(crate) fn condition(self, filter: &RunFilter) -> Condition {
+        self.condition_in(filter, filter.lifecycle())
+    }
+
+    /// The runs of this lifecycle that `filter` would mean if they were listed.
+    pub(crate) fn condition_in(self, filter: &RunFilter, lifecycle: Lifecycle) -> Condition {
         Condition::all()
             .add(run_column(run::Column::ProjectId).eq(self.project.id))
-            .add(run_column(run::Column::Lifecycle).eq(filter.lifecycle()))
+            .add(run_column(run::Column::Lifecycle).eq(lifecycle))
             .add(self.tree(filter.tree()))
     }
 

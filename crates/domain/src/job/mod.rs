@@ -10,13 +10,14 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 pub use self::backoff::backoff;
+pub(crate) use self::queue::reschedule;
 pub use self::queue::{
     cancel, claim, enqueue, fail, finish, heartbeat, list_unsettled, postpone, prune, retry,
 };
 pub use self::schedule::advance;
 pub use crate::entity::job::Model as Job;
 use crate::error::{Error, Result};
-use crate::id::{ArtifactId, ProjectId, RunId};
+use crate::id::{ArtifactId, RunId};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -37,24 +38,15 @@ pub enum JobState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobKind {
-    /// Remove the rows of a deleted run whose deadline has passed.
-    PurgeRun {
-        /// The run.
-        run_id: RunId,
-        /// The deletion that set the deadline; another one has its own job.
+    /// Remove the rows of what a deletion put into the trash, once the deadline has passed.
+    PurgeDeletion {
+        /// The deletion.
         deletion_id: String,
     },
     /// Delete a run whose archive period is over.
     DeleteArchivedRun {
         /// The run.
         run_id: RunId,
-    },
-    /// Remove the rows of a deleted project's runs, once its deadline has passed.
-    PurgeProject {
-        /// The project.
-        project_id: ProjectId,
-        /// The deletion that set the deadline; another one has its own job.
-        deletion_id: String,
     },
     /// Go on with a change to many runs.
     ChangeRuns {
@@ -90,9 +82,8 @@ impl JobKind {
     /// The name that the queue stores.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::PurgeRun { .. } => "purge_run",
+            Self::PurgeDeletion { .. } => "purge_deletion",
             Self::DeleteArchivedRun { .. } => "delete_archived_run",
-            Self::PurgeProject { .. } => "purge_project",
             Self::ChangeRuns { .. } => "change_runs",
             Self::MergeHistory { .. } => "merge_history",
             Self::SettleHistory { .. } => "settle_history",
@@ -107,9 +98,7 @@ impl JobKind {
     /// At most one job of a name waits or runs for each of these.
     pub fn dedupe_key(&self) -> String {
         match self {
-            Self::PurgeRun { deletion_id, .. } | Self::PurgeProject { deletion_id, .. } => {
-                deletion_id.clone()
-            }
+            Self::PurgeDeletion { deletion_id } => deletion_id.clone(),
             Self::ChangeRuns { task_id } => task_id.clone(),
             Self::DeleteArchivedRun { run_id }
             | Self::MergeHistory { run_id }
@@ -125,8 +114,7 @@ impl JobKind {
     /// anyway.
     fn max_attempts(&self) -> i32 {
         match self {
-            Self::PurgeRun { .. }
-            | Self::PurgeProject { .. }
+            Self::PurgeDeletion { .. }
             | Self::ChangeRuns { .. }
             | Self::DeleteArchivedRun { .. }
             | Self::MergeHistory { .. }
@@ -182,14 +170,7 @@ mod tests {
     #[test]
     fn what_is_stored_reads_back() {
         for (kind, payload) in [
-            (
-                JobKind::PurgeRun { run_id: RunId(7), deletion_id: "d".to_owned() },
-                r#"{"run_id":7,"deletion_id":"d"}"#,
-            ),
-            (
-                JobKind::PurgeProject { project_id: ProjectId(7), deletion_id: "d".to_owned() },
-                r#"{"project_id":7,"deletion_id":"d"}"#,
-            ),
+            (JobKind::PurgeDeletion { deletion_id: "d".to_owned() }, r#"{"deletion_id":"d"}"#),
             (JobKind::ChangeRuns { task_id: "t".to_owned() }, r#"{"task_id":"t"}"#),
             (JobKind::DeleteArchivedRun { run_id: RunId(7) }, r#"{"run_id":7}"#),
             (JobKind::PurgeArtifact { artifact_id: ArtifactId(7) }, r#"{"artifact_id":7}"#),

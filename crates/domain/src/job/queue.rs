@@ -50,6 +50,24 @@ pub async fn enqueue(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<
     Ok(queued)
 }
 
+/// Lets a job that waits come at another time, or queues it. One that runs sees for itself what changed.
+pub(crate) async fn reschedule(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<()> {
+    // Plan: ux_job_dedupe.
+    let moved = Entity::update_many()
+        .set(ActiveModel { run_at: Set(run_at), ..ActiveModel::default() })
+        .filter(Column::Kind.eq(kind.name()))
+        .filter(Column::DedupeKey.eq(kind.dedupe_key()))
+        .filter(Column::State.eq(JobState::Ready))
+        .exec(tx.connection())
+        .await?;
+    if moved.rows_affected == 0 {
+        enqueue(tx, kind, run_at).await?;
+    } else {
+        tx.adds_job();
+    }
+    Ok(())
+}
+
 /// Takes a job out of the queue, also out of the hands of the runner that has it. Answers whether there was
 /// one.
 pub async fn cancel(tx: &WriteTx, kind: &JobKind) -> Result<bool> {

@@ -42,6 +42,7 @@ pub async fn ensure(
         deleted_at: Set(None),
         access: Set(Access::Private),
         allows_all_artifact_types: Set(true),
+        keeps_linked: Set(false),
     };
     // The index is partial, so the conflict is left unnamed.
     let inserted = project::Entity::insert(fresh)
@@ -100,9 +101,12 @@ pub struct Description {
     pub access: Option<Access>,
     /// Of a registry: whether it takes artifacts of every type.
     pub allows_all_artifact_types: Option<bool>,
+    /// Whether versions that are linked to it cannot be deleted.
+    pub keeps_linked: Option<bool>,
 }
 
-/// Changes what is given, keeps the rest. Who may see a project, only its administrators change.
+/// Changes what is given, keeps the rest. Who may see a project, and whether it keeps what is linked to it, only its
+/// administrators change.
 pub async fn describe(
     tx: &WriteTx,
     caller: &Caller,
@@ -113,7 +117,8 @@ pub async fn describe(
         return Ok(project);
     }
     let changes_access = words.access.is_some_and(|access| access != project.access);
-    let least = if changes_access { Role::Admin } else { manager(project.owner_kind) };
+    let changes_keeping = words.keeps_linked.is_some_and(|keeps| keeps != project.keeps_linked);
+    let least = if changes_access || changes_keeping { Role::Admin } else { manager(project.owner_kind) };
     authorize(tx, caller, project.id, least).await?;
     let mut row = held(tx, &project).await?.into_active_model();
     for (column, text) in [(&mut row.description, words.description), (&mut row.repo, words.repo)] {
@@ -126,6 +131,9 @@ pub async fn describe(
     }
     if let Some(all) = words.allows_all_artifact_types {
         row.allows_all_artifact_types = Set(all);
+    }
+    if let Some(keeps) = words.keeps_linked {
+        row.keeps_linked = Set(keeps);
     }
     row.updated_at = Set(tx.now());
     row.update(tx.connection()).await?;

@@ -252,6 +252,7 @@ mod tests {
             updated_at: Timestamp::parse("2026-01-02").unwrap(),
             access: Access::Private,
             allows_all_artifact_types: true,
+            keeps_linked: false,
         };
         Filter::parse(filter).unwrap().holds(&project)
     }

@@ -23,7 +23,7 @@ pub use self::members::{
     Party, add_members, list_team_members, list_user_members, remove_members, set_team_role, set_user_role,
 };
 pub(crate) use self::names::holders;
-pub use self::queries::{find, get, get_many, list};
+pub use self::queries::{find, get, get_many, get_names, list};
 pub(crate) use self::queries::{find_live, hold, hold_any};
 pub use self::search::{Place, Search, search};
 
@@ -69,6 +69,8 @@ pub struct Project {
     pub access: Access,
     /// Of a registry: whether it takes artifacts of every type.
     pub allows_all_artifact_types: bool,
+    /// Whether versions that are linked to it cannot be deleted.
+    pub keeps_linked: bool,
 }
 
 impl Project {

@@ -107,6 +107,18 @@ pub async fn list(
     Ok(query.into_model().all(db.connection()).await?)
 }
 
+/// The names of projects' owners and of the projects, whatever became of them, for what was found through its door.
+pub async fn get_names(db: &impl Source, ids: &[ProjectId]) -> Result<HashMap<ProjectId, (String, String)>> {
+    let query = with_owner()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .select_only()
+        .column(Column::Id)
+        .column_as(entity::Column::Name, "owner")
+        .column(Column::Name);
+    let rows: Vec<(ProjectId, String, String)> = query.into_tuple().all(db.connection()).await?;
+    Ok(rows.into_iter().map(|(id, owner, name)| (id, (owner, name))).collect())
+}
+
 /// The project of that id, for work that nobody waits for: whoever asked for it was let in then.
 pub(crate) async fn find_live(db: &impl Source, id: ProjectId) -> Result<Option<Project>> {
     let query = with_owner().filter(Column::Id.eq(id)).filter(Column::State.eq(ProjectState::Live));

@@ -6,7 +6,8 @@ use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
 use super::documents::insert_values;
-use super::{RefusedRun, Run, Tags, ValueScope};
+use super::{Run, Tags, ValueScope};
+use crate::bulk::Refused;
 use crate::db::{Source, WriteTx};
 use crate::entity::{run, run_value};
 use crate::error::{Error, Result};
@@ -54,14 +55,14 @@ impl RunEdit {
 }
 
 /// Changes runs, which are locked. Answers those that would have too many tags.
-pub(super) async fn apply(tx: &WriteTx, edit: &RunEdit, runs: Vec<Run>) -> Result<Vec<RefusedRun>> {
+pub(crate) async fn apply(tx: &WriteTx, edit: &RunEdit, runs: Vec<Run>) -> Result<Vec<Refused>> {
     let mut refused = Vec::new();
     // Runs that were edited together before have the same tags, so there are few groups.
     let mut by_tags: HashMap<String, (Tags, Vec<Run>)> = HashMap::new();
     for run in runs {
         match edit.tags(&run.tags) {
             Ok(tags) => by_tags.entry(tags.to_string()).or_insert((tags, Vec::new())).1.push(run),
-            Err(error) => refused.push(RefusedRun { name: run.name, reason: error.to_string() }),
+            Err(error) => refused.push(Refused { run_id: run.id, reason: error.to_string() }),
         }
     }
     let mut retagged = Vec::new();

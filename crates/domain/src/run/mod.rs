@@ -1,7 +1,6 @@
 //! Runs.
 
 mod access;
-mod bulk;
 mod changes;
 mod commands;
 mod display_name;
@@ -19,27 +18,27 @@ mod sort_key;
 mod state;
 mod upsert;
 
-pub use self::bulk::{
-    BulkChange, BulkState, RefusedRun, RefusedRuns, continue_bulk_task, edit_many, find_bulk_task, move_many,
-};
 pub use self::changes::{Changes, list_changes};
 pub use self::commands::{crash_stale, request_state, stop};
 pub use self::documents::Document;
 pub(crate) use self::documents::{add_keys, inherit_summary, merge_summary, take as take_documents};
+pub(crate) use self::edits::apply as edit;
 pub use self::edits::{GroupEdit, RunEdit};
 pub use self::fields::{FieldSource, TypeCounts, count_types, list_fields};
 pub use self::grouping::{Aggregate, GroupValue, Grouping, RunGroup};
 pub use self::groups::list_groups;
 pub use self::listing::{count, list};
+pub(crate) use self::moves::apply as move_to;
 pub use self::queries::{
     find, find_by_id, find_by_path, find_including_deleted, get_documents, get_many, list_trash, resolve,
     resolve_to_write,
 };
-pub(crate) use self::queries::{hold, hold_reachable, load_apart_from_project, load_for_update, path_of};
+pub(crate) use self::queries::{
+    find_many_including_deleted, hold, hold_reachable, load_apart_from_project, load_for_update, path_of,
+};
 pub use self::state::{Lifecycle, RunState, Tags, ValueScope};
 pub use self::upsert::{Upsert, Upserted, upsert};
 #[cfg(test)]
 pub(crate) use self::{access::Access, listing::list_by, segments::Listing};
-pub use crate::entity::bulk_task::Model as BulkTask;
 pub use crate::entity::run::Model as Run;
 pub use crate::entity::run_document::Model as RunDocument;

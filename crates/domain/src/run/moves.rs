@@ -5,23 +5,24 @@ use std::collections::HashSet;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 
-use super::{RefusedRun, Run};
+use super::Run;
+use crate::bulk::Refused;
 use crate::db::{Source, WriteTx};
 use crate::entity::{run, run_alias, run_value};
 use crate::error::Result;
 use crate::id::{ProjectId, RunId};
 
 /// Moves runs of `source`, which are locked as both projects are. Answers those whose id is taken in `destination`.
-pub(super) async fn apply(
+pub(crate) async fn apply(
     tx: &WriteTx,
     source: ProjectId,
     destination: ProjectId,
     runs: Vec<Run>,
-) -> Result<Vec<RefusedRun>> {
+) -> Result<Vec<Refused>> {
     let taken = taken(tx, destination, &runs).await?;
     let (stay, go): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| taken.contains(&run.name));
     let reason = "the run id is taken in the other project";
-    let refused = stay.into_iter().map(|run| RefusedRun { name: run.name, reason: reason.to_owned() });
+    let refused = stay.into_iter().map(|run| Refused { run_id: run.id, reason: reason.to_owned() });
     let refused = refused.collect();
     if go.is_empty() {
         return Ok(refused);

@@ -161,6 +161,17 @@ pub async fn find_including_deleted(db: &impl Source, caller: &Caller, id: RunId
     Ok(query.filter(Column::Lifecycle.ne(Lifecycle::Purged)).one(db.connection()).await?)
 }
 
+/// The same, of many.
+pub(crate) async fn find_many_including_deleted(
+    db: &impl Source,
+    caller: &Caller,
+    ids: &[RunId],
+) -> Result<HashMap<RunId, Run>> {
+    let query = in_live_projects(caller).filter(Column::Id.is_in(ids.iter().copied()));
+    let found = query.filter(Column::Lifecycle.ne(Lifecycle::Purged)).all(db.connection()).await?;
+    Ok(found.into_iter().map(|run| (run.id, run)).collect())
+}
+
 /// A run by storage id, whatever became of it.
 pub(super) async fn find_including_purged(
     db: &impl Source,

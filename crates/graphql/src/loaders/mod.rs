@@ -51,6 +51,10 @@ pub(crate) struct AlertPage {
     pub(crate) limit: u64,
 }
 
+/// The names of a project's owner and of the project, whatever became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NamesOf(pub(crate) ProjectId);
+
 /// How many files a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileCount(pub(crate) RunId);
@@ -103,6 +107,17 @@ impl async_graphql::dataloader::Loader<EntityId> for Loader {
 
     async fn load(&self, ids: &[EntityId]) -> Loaded<EntityId, Entity> {
         Ok(account::get_entities(&self.db, ids).await?)
+    }
+}
+
+impl async_graphql::dataloader::Loader<NamesOf> for Loader {
+    type Value = (String, String);
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[NamesOf]) -> Loaded<NamesOf, Self::Value> {
+        let ids: Vec<ProjectId> = keys.iter().map(|key| key.0).collect();
+        let names = project::get_names(&self.db, &ids).await?;
+        Ok(names.into_iter().map(|(id, names)| (NamesOf(id), names)).collect())
     }
 }
 

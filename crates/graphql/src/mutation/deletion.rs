@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use counterweight_domain::deletion::{self, DeleteRun};
+use counterweight_domain::deletion::{self, Wish, WithRuns};
 
 use super::project::project_id;
 use super::run::run_id;
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::object::{Deletion, Project, ProjectDeletion, Run};
+use crate::object::{Deletion, OnRegistryLink, Project, Run};
+use crate::scalars::DateTime;
 
 #[derive(Debug, Default)]
 pub(super) struct DeletionMutation;
@@ -20,8 +21,12 @@ struct DeleteRunInput {
     id: ID,
     /// Whether the artifacts that it logged go with it. Restoring the run does not bring them back.
     delete_artifacts: Option<bool>,
+    /// What becomes of those artifacts that are linked to a registry; they go where nothing is said.
+    on_registry_link: Option<OnRegistryLink>,
     /// Why, in free text.
     reason: Option<String>,
+    /// The plan that was agreed to; refused with `PLAN_STALE` when it is not true any more.
+    plan_id: Option<ID>,
     /// Returned as it is.
     client_mutation_id: Option<String>,
 }
@@ -106,7 +111,7 @@ struct DeleteModelPayload {
     /// Always true; what fails is an error.
     success: Option<bool>,
     /// Its record, with the deadline for undoing it.
-    deletion: Option<ProjectDeletion>,
+    deletion: Option<Deletion>,
     /// As it was given.
     client_mutation_id: Option<String>,
 }
@@ -131,18 +136,72 @@ struct RestoreProjectPayload {
     client_mutation_id: Option<String>,
 }
 
+/// A deletion to give more time.
+#[derive(InputObject)]
+struct ExtendDeletionInput {
+    /// Its id.
+    id: ID,
+    /// Until when it can be undone; later than now.
+    purge_after: DateTime,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A deletion to undo.
+#[derive(InputObject)]
+struct RestoreDeletionInput {
+    /// Its id.
+    id: ID,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A deletion to complete.
+#[derive(InputObject)]
+struct PurgeNowInput {
+    /// Its id.
+    id: ID,
+    /// Returned as it is.
+    client_mutation_id: Option<String>,
+}
+
+/// A deletion changed.
+#[derive(SimpleObject)]
+struct DeletionPayload {
+    /// The deletion.
+    deletion: Option<Deletion>,
+    /// As it was given.
+    client_mutation_id: Option<String>,
+}
+
+impl DeletionPayload {
+    fn of(deletion: deletion::Deletion, client_mutation_id: Option<String>) -> Self {
+        Self { deletion: Some(Deletion(deletion)), client_mutation_id }
+    }
+}
+
+/// What goes with runs, by what was asked for.
+pub(crate) fn with_runs(artifacts: Option<bool>, link: Option<OnRegistryLink>) -> WithRuns {
+    WithRuns {
+        artifacts: artifacts.unwrap_or_default(),
+        on_registry_link: link.map(Into::into).unwrap_or_default(),
+    }
+}
+
 #[Object]
 impl DeletionMutation {
     /// Deletes a run. It can be restored until the deadline that the answer tells; then its bytes go.
     async fn delete_run(&self, ctx: &Context<'_>, input: DeleteRunInput) -> Result<Option<DeleteRunPayload>> {
         let request = ctx.request()?;
         let id = run_id(&input.id)?;
-        let wish =
-            DeleteRun { with_artifacts: input.delete_artifacts.unwrap_or_default(), reason: input.reason };
-        let tx = request.db.begin_write().await.or_graphql()?;
-        let done = deletion::delete(&tx, &request.caller, id, wish, request.retention).await;
-        let done = done.or_graphql()?;
-        tx.commit().await.or_graphql()?;
+        let wish = Wish {
+            with: with_runs(input.delete_artifacts, input.on_registry_link),
+            reason: input.reason,
+            plan_id: input.plan_id.map(|id| id.0),
+        };
+        let retention = request.retention;
+        let done = request.write(async |tx| deletion::delete(tx, &request.caller, id, wish, retention).await);
+        let done = done.await?;
         Ok(Some(DeleteRunPayload {
             deletion: Some(Deletion(done)),
             client_mutation_id: input.client_mutation_id,
@@ -207,7 +266,7 @@ impl DeletionMutation {
         tx.commit().await.or_graphql()?;
         Ok(Some(DeleteModelPayload {
             success: Some(true),
-            deletion: Some(ProjectDeletion(done)),
+            deletion: Some(Deletion(done)),
             client_mutation_id: input.client_mutation_id,
         }))
     }
@@ -228,5 +287,36 @@ impl DeletionMutation {
             project: Some(Project(project)),
             client_mutation_id: input.client_mutation_id,
         }))
+    }
+
+    /// Undoes a deletion: brings back everything of it that is in the trash. More than 200 runs are brought back by
+    /// `restoreRuns`.
+    async fn restore_deletion(
+        &self,
+        ctx: &Context<'_>,
+        input: RestoreDeletionInput,
+    ) -> Result<Option<DeletionPayload>> {
+        let request = ctx.request()?;
+        let done = request.write(async |tx| deletion::restore_all(tx, &request.caller, &input.id).await);
+        Ok(Some(DeletionPayload::of(done.await?, input.client_mutation_id)))
+    }
+
+    /// Gives what is in the trash by a deletion more time.
+    async fn extend_deletion(
+        &self,
+        ctx: &Context<'_>,
+        input: ExtendDeletionInput,
+    ) -> Result<Option<DeletionPayload>> {
+        let request = ctx.request()?;
+        let until = input.purge_after.0;
+        let done = request.write(async |tx| deletion::extend(tx, &request.caller, &input.id, until).await);
+        Ok(Some(DeletionPayload::of(done.await?, input.client_mutation_id)))
+    }
+
+    /// Ends the time in which a deletion can be undone, for administrators.
+    async fn purge_now(&self, ctx: &Context<'_>, input: PurgeNowInput) -> Result<Option<DeletionPayload>> {
+        let request = ctx.request()?;
+        let done = request.write(async |tx| deletion::purge_now(tx, &request.caller, &input.id).await);
+        Ok(Some(DeletionPayload::of(done.await?, input.client_mutation_id)))
     }
 }

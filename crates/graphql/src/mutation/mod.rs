@@ -6,7 +6,7 @@ mod artifact_collection;
 mod artifact_edit;
 mod artifact_file;
 mod artifact_policy;
-mod deletion;
+pub(crate) mod deletion;
 mod file;
 mod member;
 mod organization;
@@ -14,7 +14,7 @@ mod project;
 mod project_member;
 mod rewind;
 mod run;
-mod runs;
+pub(crate) mod runs;
 mod team;
 mod user;
 

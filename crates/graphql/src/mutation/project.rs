@@ -33,6 +33,8 @@ struct UpsertModelInput {
     access: Option<String>,
     /// Of a registry: whether it takes artifacts of every type; none keeps it.
     allow_all_artifact_types_in_registry: Option<bool>,
+    /// Whether versions that are linked to it cannot be deleted; none keeps it.
+    keeps_linked_artifacts: Option<bool>,
     /// Of a registry: types of artifacts that it takes from now on; those that it takes already stay.
     artifact_types: Option<Vec<ArtifactTypeInput>>,
     /// Returned as it is.
@@ -138,6 +140,7 @@ impl ProjectMutation {
             repo: input.repo,
             access: input.access.as_deref().map(Access::parse).transpose().or_graphql()?,
             allows_all_artifact_types: input.allow_all_artifact_types_in_registry,
+            keeps_linked: input.keeps_linked_artifacts,
         };
         let found = project::describe(&tx, &request.caller, found, words).await.or_graphql()?;
         if !types.is_empty() {

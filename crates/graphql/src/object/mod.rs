@@ -34,7 +34,7 @@ use self::artifact_membership::ArtifactCollectionMembershipConnection;
 pub(crate) use self::artifact_type::ArtifactType;
 use self::artifact_type::ArtifactTypeConnection;
 pub(crate) use self::bulk_task::BulkTask;
-pub(crate) use self::deletion::{Deletion, ProjectDeletion, ProjectDeletionConnection, ProjectDeletionEdge};
+pub(crate) use self::deletion::{Deletion, DeletionConnection, DeletionPlan, DeletionState, OnRegistryLink};
 pub(crate) use self::entity::{Entity, Member};
 pub(crate) use self::file::File;
 pub(crate) use self::file::FileConnection;

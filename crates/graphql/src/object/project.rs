@@ -155,6 +155,11 @@ impl Project {
         self.0.allows_all_artifact_types
     }
 
+    /// Whether versions that are linked to it cannot be deleted.
+    async fn keeps_linked_artifacts(&self) -> bool {
+        self.0.keeps_linked
+    }
+
     /// Users who were given a role in it, apart from the one that they have in its entity.
     async fn members(&self, ctx: &Context<'_>) -> Result<Vec<ProjectMember>> {
         let members = project::list_user_members(&ctx.request()?.db, &self.0).await.or_graphql()?;

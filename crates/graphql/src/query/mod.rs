@@ -1,25 +1,30 @@
 //! What can be asked.
 
+mod deletions;
 mod server_info;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 
+use counterweight_domain::deletion::DeletionQuery;
 use counterweight_domain::id::{ArtifactId, CollectionId};
-use counterweight_domain::{Error, account, artifact, deletion, project as domain_project, run};
+use counterweight_domain::{Error, account, artifact, bulk, deletion, project as domain_project, run};
 
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
-    Artifact, ArtifactCollection, BulkTask, Entity, Organization, Project, ProjectConnection,
-    ProjectDeletion, ProjectDeletionConnection, ProjectDeletionEdge, ProjectEdge, Run, RunConnection,
-    RunEdge, User, UserConnection,
+    Artifact, ArtifactCollection, BulkTask, DeletionConnection, Entity, Organization, Project,
+    ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
 };
 use server_info::ServerInfo;
 
-/// The root of queries.
-#[derive(Debug)]
-pub struct Query;
+/// The root of queries, in groups.
+#[derive(Debug, Default, MergedObject)]
+pub struct Query(MainQuery, deletions::DeletionQueries);
+
+/// What the client asks for, and what does not stand apart.
+#[derive(Debug, Default)]
+struct MainQuery;
 
 /// What the server calls a version.
 #[derive(SimpleObject)]
@@ -31,7 +36,7 @@ struct ClientIdMapping {
 }
 
 #[Object]
-impl Query {
+impl MainQuery {
     /// The signed-in user.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let request = ctx.request()?;
@@ -147,21 +152,11 @@ impl Query {
         entity_name: Option<String>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> Result<ProjectDeletionConnection> {
-        let request = ctx.request()?;
-        let wanted = connection::page_size(first)?;
-        let name = entity_name.as_deref();
-        let list = format!("deleted projects of {}", name.unwrap_or("all entities"));
-        let after = connection::decode(&list, after.as_deref())?;
-        let rows = deletion::list_projects(&request.db, &request.caller, name, after, wanted + 1).await;
-        let (rows, has_next_page) = connection::cut(rows.or_graphql()?, wanted);
-        let mut edges = Vec::with_capacity(rows.len());
-        for row in rows {
-            let cursor = connection::encode(&list, &(row.requested_at, &row.id))?;
-            edges.push(ProjectDeletionEdge { node: ProjectDeletion(row), cursor });
-        }
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        Ok(ProjectDeletionConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
+    ) -> Result<DeletionConnection> {
+        let list = format!("deleted projects of {}", entity_name.as_deref().unwrap_or("all entities"));
+        let (kind, state) = (Some(deletion::DeletionKind::Project), Some(deletion::DeletionState::Pending));
+        let wanted = DeletionQuery { entity_name, project_id: None, kind, state };
+        DeletionConnection::load(ctx, &list, &wanted, first, after.as_deref()).await
     }
 
     /// A version by its id, also while it is pending.
@@ -198,7 +193,7 @@ impl Query {
     /// A change to many runs that the viewer asked for.
     async fn bulk_task(&self, ctx: &Context<'_>, id: ID) -> Result<Option<BulkTask>> {
         let request = ctx.request()?;
-        let found = run::find_bulk_task(&request.db, &request.caller, &id).await.or_graphql()?;
+        let found = bulk::find_task(&request.db, &request.caller, &id).await.or_graphql()?;
         Ok(found.map(BulkTask))
     }
 }

@@ -35,6 +35,7 @@ fn project() -> Project {
         updated_at: Timestamp(0),
         access: project::Access::Private,
         allows_all_artifact_types: true,
+        keeps_linked: false,
     }
 }
 

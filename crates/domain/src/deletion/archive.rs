@@ -1,0 +1,134 @@
+//! Out of the listings, and back.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
+
+use super::Retention;
+use super::delete::delete_by_rule;
+use crate::account::{Caller, Role};
+use crate::clock::Timestamp;
+use crate::db::{Db, Source as _, WriteTx};
+use crate::entity::run as run_entity;
+use crate::error::{Error, Result};
+use crate::id::RunId;
+use crate::job::{self, JobKind};
+use crate::project;
+use crate::run::{self, Lifecycle, Run};
+
+/// Takes a run out of the listings. Of no effect on an archived one, whose deadline stays.
+pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retention) -> Result<Run> {
+    let found = hold(tx, caller, id).await?;
+    match found.lifecycle {
+        Lifecycle::Live => {
+            archive_held(tx, found, retention.archive.map(|period| tx.now().after(period))).await
+        }
+        Lifecycle::Archived => Ok(found),
+        Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
+    }
+}
+
+/// The same of a run that is held, until a moment at which it is deleted.
+pub(crate) async fn archive_held(tx: &WriteTx, held: Run, until: Option<Timestamp>) -> Result<Run> {
+    if held.lifecycle == Lifecycle::Archived {
+        return Ok(held);
+    }
+    if let Some(until) = until {
+        job::enqueue(tx, &JobKind::DeleteArchivedRun { run_id: held.id }, until).await?;
+    }
+    change(tx, &held, Lifecycle::Archived, |row| row.archived_until = Set(until)).await
+}
+
+/// Lists an archived run again.
+pub async fn unarchive(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    let found = hold(tx, caller, id).await?;
+    match found.lifecycle {
+        Lifecycle::Live => Ok(found),
+        Lifecycle::Archived => revive(tx, &found).await,
+        Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
+    }
+}
+
+/// What became of a run whose archive period was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveEnd {
+    /// It is in the trash.
+    Deleted,
+    /// The period lasts until then; nothing was changed.
+    NotBefore(Timestamp),
+    /// It is no longer archived, or has no deadline; nothing was changed.
+    Withdrawn,
+}
+
+/// Deletes a run whose archive period is over.
+pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<ArchiveEnd> {
+    let tx = db.begin_write().await?;
+    // Also in the trash with its project: what comes back with that is as old as it would be without.
+    let found = run::load_apart_from_project(&tx, &[id]).await?.remove(&id);
+    let Some(found) = found.filter(|run| run.lifecycle == Lifecycle::Archived) else {
+        return Ok(ArchiveEnd::Withdrawn);
+    };
+    match found.archived_until {
+        None => return Ok(ArchiveEnd::Withdrawn),
+        Some(until) if until > tx.now() => return Ok(ArchiveEnd::NotBefore(until)),
+        Some(_) => {}
+    }
+    delete_by_rule(&tx, found, "archive period over", trash).await?;
+    tx.commit().await?;
+    Ok(ArchiveEnd::Deleted)
+}
+
+/// A run that is not purged, held, for who may delete it.
+pub(super) async fn hold(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    let missing = || Error::not_found("run", id.to_node_id());
+    let found = run::find_including_deleted(tx, caller, id).await?.ok_or_else(missing)?;
+    project::authorize(tx, caller, found.project_id, Role::Member).await?;
+    // Held from here on: of two callers the second sees what the first did.
+    let held = run::load_for_update(tx, &[id]).await?.remove(&id);
+    held.filter(|run| run.lifecycle != Lifecycle::Purged).ok_or_else(missing)
+}
+
+/// Makes a run live again, with no deadline.
+pub(super) async fn revive(tx: &WriteTx, found: &Run) -> Result<Run> {
+    cancel_archive_deadline(tx, found).await?;
+    change(tx, found, Lifecycle::Live, |row| {
+        row.archived_until = Set(None);
+        row.deleted_at = Set(None::<Timestamp>);
+        row.purge_after = Set(None);
+    })
+    .await
+}
+
+pub(super) async fn cancel_archive_deadline(tx: &WriteTx, found: &Run) -> Result<()> {
+    if found.archived_until.is_some() {
+        job::cancel(tx, &JobKind::DeleteArchivedRun { run_id: found.id }).await?;
+    }
+    Ok(())
+}
+
+/// Moves a run from the lifecycle it was seen in; fails with `Conflict` when someone else moved it meanwhile.
+async fn change(
+    tx: &WriteTx,
+    seen: &Run,
+    to: Lifecycle,
+    also: impl FnOnce(&mut run_entity::ActiveModel),
+) -> Result<Run> {
+    use run_entity::Column;
+    let moved = run_entity::Entity::update_many()
+        .col_expr(Column::Lifecycle, Expr::value(to))
+        .filter(Column::Id.eq(seen.id))
+        .filter(Column::Lifecycle.eq(seen.lifecycle))
+        .exec(tx.connection())
+        .await?;
+    if moved.rows_affected == 0 {
+        return Err(Error::Conflict {
+            reason: "the run was archived, deleted or restored meanwhile".to_owned(),
+        });
+    }
+    let mut row = seen.clone().into_active_model();
+    row.lifecycle = Set(to);
+    row.updated_at = Set(tx.now());
+    also(&mut row);
+    Ok(row.update(tx.connection()).await?)
+}

@@ -1,0 +1,70 @@
+//! Deadlines that are moved. They are fixed when something is deleted, and only these verbs change them.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::{Deletion, DeletionKind, DeletionState, records};
+use crate::account::{Caller, Role};
+use crate::clock::Timestamp;
+use crate::db::{Source as _, WriteTx, dialect};
+use crate::entity::deletion::{Column, Entity};
+use crate::error::{Error, Result};
+use crate::job::{self, JobKind};
+use crate::project;
+
+/// Gives what is in the trash by this deletion more time. `DEADLINE_INVALID` for a moment that is not later than the deadline.
+pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -> Result<Deletion> {
+    let record = pending(tx, caller, id).await?;
+    project::authorize(tx, caller, record.project_id, Role::Member).await?;
+    if record.purge_after <= tx.now() {
+        return Err(super::deadline_passed("deletion"));
+    }
+    if until <= record.purge_after {
+        return Err(Error::invalid("DEADLINE_INVALID", "purgeAfter", "must be later than the deadline is"));
+    }
+    move_deadline(tx, record, until).await
+}
+
+/// Ends the time in which this deletion can be undone, for administrators. Bytes that nothing else needs go with the next
+/// collections.
+pub async fn purge_now(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
+    let record = pending(tx, caller, id).await?;
+    caller.require_administrator()?;
+    let now = tx.now();
+    move_deadline(tx, record, now).await
+}
+
+async fn pending(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
+    let record = records::find(tx, caller, id).await?.ok_or_else(|| Error::not_found("deletion", id))?;
+    if record.state == DeletionState::Pending { Ok(record) } else { Err(ended()) }
+}
+
+fn ended() -> Error {
+    Error::Precondition {
+        code: "DELETION_ENDED",
+        reason: "nothing of this deletion is in the trash any more".to_owned(),
+    }
+}
+
+/// Runs first, then their deletion: in the order in which whoever restores or purges them holds both.
+async fn move_deadline(tx: &WriteTx, record: Deletion, to: Timestamp) -> Result<Deletion> {
+    if record.kind == DeletionKind::Runs {
+        // Plan: ix_deletion_item_state, then the primary key of run.
+        let sql = "UPDATE run SET purge_after = $1 WHERE lifecycle = 'deleted' AND id IN \
+                   (SELECT subject_id FROM deletion_item WHERE deletion_id = $2 AND state = 'pending' \
+                   AND kind = 'run')";
+        let values = [to.into(), record.id.as_str().into()];
+        tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+    }
+    let moved = Entity::update_many()
+        .col_expr(Column::PurgeAfter, Expr::val(to))
+        .filter(Column::Id.eq(&record.id))
+        .filter(Column::State.eq(DeletionState::Pending))
+        .exec(tx.connection())
+        .await?;
+    if moved.rows_affected == 0 {
+        return Err(ended());
+    }
+    job::reschedule(tx, &JobKind::PurgeDeletion { deletion_id: record.id.clone() }, to).await?;
+    records::get(tx, &record.id).await
+}

@@ -1,0 +1,228 @@
+//! Runs into the trash: unreachable at once, restorable until their deadline, which is fixed here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveEnum as _, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
+
+use super::archive::{cancel_archive_deadline, hold};
+use super::records::{self, Growth, NewItem};
+use super::scope::{Fate, Scope, refuse};
+use super::{Deletion, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan};
+use crate::account::Caller;
+use crate::artifact::{self, Made};
+use crate::bulk::{Refused, Which};
+use crate::clock::Timestamp;
+use crate::db::{Source, WriteTx, dialect};
+use crate::entity::run as run_entity;
+use crate::error::{Error, Result};
+use crate::id::{RunId, UserId};
+use crate::job::{self, JobKind};
+use crate::project::Project;
+use crate::run::{Lifecycle, Run};
+
+/// Deletes a run, or nothing: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
+/// with the same deletion, since the client repeats a call whose answer was lost. `ALIAS_PROTECTED`, `REGISTRY_KEEPS` or
+/// `REGISTRY_LINKED` when artifacts that were to go have to stay; `PLAN_STALE` when the plan is not true any more.
+pub async fn delete(
+    tx: &WriteTx,
+    caller: &Caller,
+    id: RunId,
+    wish: Wish,
+    retention: Retention,
+) -> Result<Deletion> {
+    let found = hold(tx, caller, id).await?;
+    if let Some(plan_id) = &wish.plan_id {
+        plan::check(tx, caller, &[id], wish.with, plan_id).await?;
+    }
+    let scope = Scope::load(tx, caller, &[id], wish.with).await?;
+    scope.check(id)?;
+    let repeated =
+        if found.lifecycle == Lifecycle::Deleted { records::pending_of_run(tx, id).await? } else { None };
+    let record = if let Some(pending) = repeated {
+        pending
+    } else {
+        let record = records::open(tx, caller.user_id, found.project_id, &wish, None, retention).await?;
+        put_away(tx, &record.id, record.purge_after, vec![found]).await?;
+        record
+    };
+    take_artifacts(tx, caller, &record.id, &scope, &[id]).await?;
+    records::get(tx, &record.id).await
+}
+
+/// Deletes a held run for nobody's wish but a rule's.
+pub(super) async fn delete_by_rule(tx: &WriteTx, held: Run, reason: &str, trash: Duration) -> Result<()> {
+    let wish = Wish { reason: Some(reason.to_owned()), ..Wish::default() };
+    let retention = Retention { trash, archive: None };
+    let owner: UserId = held.user_id;
+    let record = records::open(tx, owner, held.project_id, &wish, None, retention).await?;
+    put_away(tx, &record.id, record.purge_after, vec![held]).await
+}
+
+/// Refuses a deletion of many runs as a whole: where it is not what was planned, or where one of them has an artifact in a
+/// registry and that was to stop everything.
+pub(crate) async fn check_many(
+    tx: &WriteTx,
+    caller: &Caller,
+    project: &Project,
+    which: &Which,
+    wish: &Wish,
+) -> Result<()> {
+    let aborts = wish.with.artifacts && wish.with.on_registry_link == OnRegistryLink::Abort;
+    if wish.plan_id.is_none() && !aborts {
+        return Ok(());
+    }
+    let ids = plan::select(tx, caller, project, which).await?;
+    if let Some(plan_id) = &wish.plan_id {
+        plan::check(tx, caller, &ids, wish.with, plan_id).await?;
+    }
+    if aborts {
+        for batch in ids.chunks(plan::BATCH) {
+            let scope = Scope::load(tx, caller, batch, wish.with).await?;
+            let found: Vec<_> = batch.iter().flat_map(|id| scope.obstacles(*id)).collect();
+            refuse(&found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes held runs by a deletion that is open. Answers those that something keeps.
+pub(crate) async fn delete_held(
+    tx: &WriteTx,
+    caller: &Caller,
+    deletion_id: &str,
+    with: WithRuns,
+    purge_after: Timestamp,
+    runs: Vec<Run>,
+) -> Result<Vec<Refused>> {
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let scope = Scope::load(tx, caller, &ids, with).await?;
+    let (mut going, mut refused) = (Vec::with_capacity(runs.len()), Vec::new());
+    for run in runs {
+        match scope.check(run.id) {
+            Ok(()) => going.push(run),
+            Err(error) => refused.push(Refused { run_id: run.id, reason: error.to_string() }),
+        }
+    }
+    let ids: Vec<RunId> = going.iter().map(|run| run.id).collect();
+    put_away(tx, deletion_id, purge_after, going).await?;
+    take_artifacts(tx, caller, deletion_id, &scope, &ids).await?;
+    Ok(refused)
+}
+
+#[derive(FromQueryResult)]
+struct Weight {
+    run_id: RunId,
+    file_count: i64,
+    file_bytes: i64,
+}
+
+async fn weigh(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Weight>> {
+    // Plan: ux_run_file_run_id_name, then blob's primary key.
+    let sql = format!(
+        "SELECT f.run_id, COUNT(*) AS file_count, CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS file_bytes \
+         FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE f.run_id IN ({}) GROUP BY f.run_id",
+        dialect::placeholders(0, ids.len())
+    );
+    let statement = dialect::statement(tx.connection(), sql, ids.iter().map(|id| (*id).into()));
+    let rows = Weight::find_by_statement(statement).all(tx.connection()).await?;
+    Ok(rows.into_iter().map(|row| (row.run_id, row)).collect())
+}
+
+/// Puts held runs, live or archived, into the trash.
+async fn put_away(tx: &WriteTx, deletion_id: &str, purge_after: Timestamp, runs: Vec<Run>) -> Result<()> {
+    use run_entity::Column;
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let weights = weigh(tx, &ids).await?;
+    for run in &runs {
+        cancel_archive_deadline(tx, run).await?;
+    }
+    let moved = run_entity::Entity::update_many()
+        .col_expr(Column::Lifecycle, Expr::value(Lifecycle::Deleted.to_value()))
+        .col_expr(Column::ArchivedUntil, Expr::value(None::<Timestamp>))
+        .col_expr(Column::DeletedAt, Expr::value(tx.now()))
+        .col_expr(Column::PurgeAfter, Expr::value(purge_after))
+        .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
+        .exec(tx.connection())
+        .await?;
+    if usize::try_from(moved.rows_affected).ok() != Some(ids.len()) {
+        return Err(Error::Conflict { reason: "a run was deleted or restored meanwhile".to_owned() });
+    }
+    let mut growth = Growth { runs: i64::try_from(ids.len()).map_err(Error::internal)?, ..Growth::default() };
+    let items = runs.into_iter().map(|run| {
+        let weight = weights.get(&run.id);
+        let (file_count, file_bytes) = weight.map_or((0, 0), |weight| (weight.file_count, weight.file_bytes));
+        growth.files += file_count;
+        growth.bytes += file_bytes;
+        NewItem {
+            file_count,
+            file_bytes,
+            ..NewItem::new(ItemKind::Run, run.id.0, run.name, ItemState::Pending)
+        }
+    });
+    let items = items.collect();
+    records::add_items(tx, deletion_id, items).await?;
+    records::grow(tx, deletion_id, growth, purge_after).await?;
+    let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
+    job::enqueue(tx, &purge, purge_after).await?;
+    Ok(())
+}
+
+/// Deletes what these runs made, where it is to go with them, and notes what became of it.
+async fn take_artifacts(
+    tx: &WriteTx,
+    caller: &Caller,
+    deletion_id: &str,
+    scope: &Scope,
+    runs: &[RunId],
+) -> Result<()> {
+    let (mut items, mut growth) = (Vec::new(), Growth::default());
+    for run in runs {
+        for made in scope.made(*run) {
+            if scope.fate(*run) == Fate::Stay {
+                let detail = Some("an artifact of its run is linked to a registry".to_owned());
+                items.push(NewItem { detail, ..item_of(scope, made, ItemState::Kept) });
+                continue;
+            }
+            match artifact::delete(tx, caller, made.artifact_id, true).await {
+                Ok(gone) => {
+                    growth.artifacts += 1;
+                    let (file_count, file_bytes) = (gone.file_count, gone.size_bytes);
+                    items.push(NewItem { file_count, file_bytes, ..item_of(scope, made, ItemState::Purged) });
+                    items.extend(links_of(scope, made));
+                }
+                // It went before, with another run.
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if items.is_empty() {
+        return Ok(());
+    }
+    records::add_items(tx, deletion_id, items).await?;
+    records::grow(tx, deletion_id, growth, Timestamp(i64::MIN)).await
+}
+
+fn item_of(scope: &Scope, made: &Made, state: ItemState) -> NewItem {
+    let home = scope.places(made.artifact_id).iter().find(|place| !place.is_link);
+    let name = home.map_or_else(|| made.name.clone(), |place| place.path.clone());
+    NewItem::new(ItemKind::Artifact, made.artifact_id.0, name, state)
+}
+
+fn links_of<'s>(scope: &'s Scope, made: &Made) -> impl Iterator<Item = NewItem> + use<'s> {
+    let places = scope.places(made.artifact_id).iter().filter(|place| place.is_link);
+    places.map(|place| {
+        let aliases = (!place.aliases.is_empty()).then(|| format!("aliases: {}", place.aliases.join(", ")));
+        NewItem {
+            detail: aliases,
+            ..NewItem::new(ItemKind::Link, place.id.0, place.path.clone(), ItemState::Purged)
+        }
+    })
+}

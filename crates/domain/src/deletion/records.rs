@@ -1,0 +1,328 @@
+//! The records of deletions: what was asked for, by whom, why, and what became of each thing.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, JoinType,
+    PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Set,
+};
+
+use super::{
+    Deletion, DeletionItem, DeletionKind, DeletionState, ItemKind, ItemState, OnRegistryLink, Retention, Wish,
+};
+use crate::account::Caller;
+use crate::bulk::BulkState;
+use crate::clock::Timestamp;
+use crate::db::{Source, WriteTx, dialect};
+use crate::entity::deletion::{self, Column};
+use crate::entity::{bulk_task, deletion_item as item, entity, project as project_entity};
+use crate::error::{Error, Result};
+use crate::id::{ProjectId, RunId, UserId};
+use crate::job::{self, JobKind};
+use crate::project;
+
+/// Begins the record of a deletion of runs, with nothing in it.
+pub(crate) async fn open(
+    tx: &WriteTx,
+    user_id: UserId,
+    project_id: ProjectId,
+    wish: &Wish,
+    task_id: Option<String>,
+    retention: Retention,
+) -> Result<Deletion> {
+    let record = deletion::ActiveModel {
+        id: Set(tx.env().uuid().to_string()),
+        kind: Set(DeletionKind::Runs),
+        project_id: Set(project_id),
+        user_id: Set(user_id),
+        task_id: Set(task_id),
+        with_artifacts: Set(wish.with.artifacts),
+        on_registry_link: Set(wish.with.on_registry_link),
+        state: Set(DeletionState::Pending),
+        reason: Set(wish.reason.clone()),
+        requested_at: Set(tx.now()),
+        purge_after: Set(tx.now().after(retention.trash)),
+        ended_at: Set(None),
+        run_count: Set(0),
+        artifact_count: Set(0),
+        file_count: Set(0),
+        file_bytes: Set(0),
+    };
+    Ok(record.insert(tx.connection()).await?)
+}
+
+/// Records the deletion of a project with its runs.
+pub(super) async fn open_project(
+    tx: &WriteTx,
+    user_id: UserId,
+    project_id: ProjectId,
+    reason: Option<String>,
+    purge_after: Timestamp,
+    run_count: i64,
+) -> Result<Deletion> {
+    let record = deletion::ActiveModel {
+        id: Set(tx.env().uuid().to_string()),
+        kind: Set(DeletionKind::Project),
+        project_id: Set(project_id),
+        user_id: Set(user_id),
+        task_id: Set(None),
+        with_artifacts: Set(true),
+        on_registry_link: Set(OnRegistryLink::Delete),
+        state: Set(DeletionState::Pending),
+        reason: Set(reason),
+        requested_at: Set(tx.now()),
+        purge_after: Set(purge_after),
+        ended_at: Set(None),
+        run_count: Set(run_count),
+        artifact_count: Set(0),
+        file_count: Set(0),
+        file_bytes: Set(0),
+    };
+    Ok(record.insert(tx.connection()).await?)
+}
+
+/// What a deletion comes to have more of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Growth {
+    pub(super) runs: i64,
+    pub(super) artifacts: i64,
+    pub(super) files: i64,
+    pub(super) bytes: i64,
+}
+
+/// Adds to the figures of a deletion, and moves its deadline if the new one is later.
+pub(super) async fn grow(tx: &WriteTx, id: &str, by: Growth, purge_after: Timestamp) -> Result<()> {
+    // Primary key.
+    let sql = "UPDATE deletion SET run_count = run_count + $1, artifact_count = artifact_count + $2, \
+               file_count = file_count + $3, file_bytes = file_bytes + $4, \
+               purge_after = CASE WHEN purge_after < $5 THEN $5 ELSE purge_after END WHERE id = $6";
+    let values = [
+        by.runs.into(),
+        by.artifacts.into(),
+        by.files.into(),
+        by.bytes.into(),
+        purge_after.into(),
+        id.into(),
+    ];
+    tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+    Ok(())
+}
+
+/// A thing that becomes part of a deletion.
+#[derive(Debug)]
+pub(super) struct NewItem {
+    pub(super) kind: ItemKind,
+    pub(super) subject_id: i64,
+    pub(super) name: String,
+    pub(super) state: ItemState,
+    pub(super) detail: Option<String>,
+    pub(super) file_count: i64,
+    pub(super) file_bytes: i64,
+}
+
+impl NewItem {
+    pub(super) fn new(kind: ItemKind, subject_id: i64, name: String, state: ItemState) -> Self {
+        Self { kind, subject_id, name, state, detail: None, file_count: 0, file_bytes: 0 }
+    }
+}
+
+/// Adds things to a deletion; those that it has already stay as they are.
+pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Result<()> {
+    let rows = items.into_iter().map(|new| item::ActiveModel {
+        deletion_id: Set(id.to_owned()),
+        kind: Set(new.kind),
+        subject_id: Set(new.subject_id),
+        name: Set(new.name),
+        state: Set(new.state),
+        detail: Set(new.detail),
+        file_count: Set(new.file_count),
+        file_bytes: Set(new.file_bytes),
+    });
+    let there = OnConflict::new().do_nothing().to_owned();
+    item::Entity::insert_many(rows).on_conflict(there).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// Ends a deletion that has nothing left in the trash, unless more is to come.
+pub(crate) async fn settle(tx: &WriteTx, id: &str) -> Result<()> {
+    let record = deletion::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
+    let Some(record) = record.filter(|record| record.state == DeletionState::Pending) else { return Ok(()) };
+    let in_state = |state| {
+        item::Entity::find()
+            .filter(item::Column::DeletionId.eq(id))
+            .filter(item::Column::State.eq(state))
+            .filter(item::Column::Kind.eq(ItemKind::Run))
+            .limit(1)
+    };
+    // Plan: ix_deletion_item_state.
+    if in_state(ItemState::Pending).one(tx.connection()).await?.is_some() || is_underway(tx, &record).await? {
+        return Ok(());
+    }
+    let state = if record.run_count == 0 {
+        DeletionState::Void
+    } else if in_state(ItemState::Purged).one(tx.connection()).await?.is_some() {
+        DeletionState::Purged
+    } else {
+        DeletionState::Restored
+    };
+    job::cancel(tx, &JobKind::PurgeDeletion { deletion_id: id.to_owned() }).await?;
+    end(tx, id, state).await
+}
+
+async fn is_underway(tx: &WriteTx, record: &Deletion) -> Result<bool> {
+    let Some(task_id) = &record.task_id else { return Ok(false) };
+    let task = bulk_task::Entity::find_by_id(task_id).one(tx.connection()).await?;
+    Ok(task.is_some_and(|task| matches!(task.state, BulkState::Underway | BulkState::Paused)))
+}
+
+/// Notes that a deletion was undone or completed.
+pub(super) async fn end(tx: &WriteTx, id: &str, state: DeletionState) -> Result<()> {
+    deletion::Entity::update_many()
+        .col_expr(Column::State, Expr::val(state))
+        .col_expr(Column::EndedAt, Expr::val(tx.now()))
+        .filter(Column::Id.eq(id).and(Column::State.eq(DeletionState::Pending)))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// A deletion that is known to be there.
+pub(crate) async fn get(db: &impl Source, id: &str) -> Result<Deletion> {
+    let found = deletion::Entity::find_by_id(id).one(db.connection()).await?;
+    found.ok_or_else(|| Error::not_found("deletion", id))
+}
+
+/// The deletion that a run is in the trash by.
+pub(super) async fn pending_of_run(db: &impl Source, id: RunId) -> Result<Option<Deletion>> {
+    // Plan: ix_deletion_item_subject.
+    let found = item::Entity::find()
+        .filter(item::Column::SubjectId.eq(id.0))
+        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .one(db.connection())
+        .await?;
+    match found {
+        Some(found) => get(db, &found.deletion_id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The deletion that a project is in the trash by.
+pub(super) async fn pending_of_project(db: &impl Source, id: ProjectId) -> Result<Deletion> {
+    // Plan: ix_deletion_project_id.
+    let found = deletion::Entity::find()
+        .filter(Column::ProjectId.eq(id))
+        .filter(Column::Kind.eq(DeletionKind::Project))
+        .filter(Column::State.eq(DeletionState::Pending))
+        .one(db.connection())
+        .await?;
+    found.ok_or_else(|| Error::internal("a deleted project without its deletion"))
+}
+
+fn to_project() -> RelationDef {
+    deletion::Entity::belongs_to(project_entity::Entity)
+        .from(Column::ProjectId)
+        .to(project_entity::Column::Id)
+        .into()
+}
+
+fn to_entity() -> RelationDef {
+    project_entity::Entity::belongs_to(entity::Entity)
+        .from(project_entity::Column::EntityId)
+        .to(entity::Column::Id)
+        .into()
+}
+
+/// Deletions in projects that the caller may see, deleted ones too.
+fn visible(caller: &Caller) -> Select<deletion::Entity> {
+    deletion::Entity::find().join(JoinType::InnerJoin, to_project()).filter(project::visible_to(caller))
+}
+
+/// A deletion of something of the caller's.
+pub async fn find(db: &impl Source, caller: &Caller, id: &str) -> Result<Option<Deletion>> {
+    Ok(visible(caller).filter(Column::Id.eq(id)).one(db.connection()).await?)
+}
+
+/// Which deletions a list has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeletionQuery {
+    /// Of this entity's projects.
+    pub entity_name: Option<String>,
+    /// Of this project.
+    pub project_id: Option<ProjectId>,
+    /// Of this kind.
+    pub kind: Option<DeletionKind>,
+    /// In this state.
+    pub state: Option<DeletionState>,
+}
+
+/// A page of the deletions of the caller's things, last asked for first; `after` is the last one seen.
+pub async fn list(
+    db: &impl Source,
+    caller: &Caller,
+    wanted: &DeletionQuery,
+    after: Option<(Timestamp, String)>,
+    limit: u64,
+) -> Result<Vec<Deletion>> {
+    // Plan: ix_deletion_project_id, ix_deletion_trash or ix_deletion_requested_at, backwards.
+    let mut query = visible(caller).order_by_desc(Column::RequestedAt).order_by_desc(Column::Id).limit(limit);
+    if let Some(name) = &wanted.entity_name {
+        query = query.join(JoinType::InnerJoin, to_entity()).filter(entity::Column::Name.eq(name));
+    }
+    if let Some(id) = wanted.project_id {
+        query = query.filter(Column::ProjectId.eq(id));
+    }
+    if let Some(kind) = wanted.kind {
+        query = query.filter(Column::Kind.eq(kind));
+    }
+    if let Some(state) = wanted.state {
+        query = query.filter(Column::State.eq(state));
+    }
+    if let Some((requested_at, id)) = after {
+        query = query.filter(
+            Condition::any()
+                .add(Column::RequestedAt.lt(requested_at))
+                .add(Condition::all().add(Column::RequestedAt.eq(requested_at)).add(Column::Id.lt(id))),
+        );
+    }
+    Ok(query.all(db.connection()).await?)
+}
+
+/// A page of the things that a deletion is about, which was found through its door; `after` is the last one seen.
+pub async fn list_items(
+    db: &impl Source,
+    id: &str,
+    after: Option<(ItemKind, i64)>,
+    limit: u64,
+) -> Result<Vec<DeletionItem>> {
+    // Plan: the primary key of deletion_item.
+    let mut query = item::Entity::find()
+        .filter(item::Column::DeletionId.eq(id))
+        .order_by_asc(item::Column::Kind)
+        .order_by_asc(item::Column::SubjectId)
+        .limit(limit);
+    if let Some((kind, subject)) = after {
+        query =
+            query.filter(Condition::any().add(item::Column::Kind.gt(kind)).add(
+                Condition::all().add(item::Column::Kind.eq(kind)).add(item::Column::SubjectId.gt(subject)),
+            ));
+    }
+    Ok(query.all(db.connection()).await?)
+}
+
+/// The run that a deletion is about, where it is just one.
+pub async fn only_run(db: &impl Source, id: &str) -> Result<Option<RunId>> {
+    // Plan: the primary key of deletion_item.
+    let query = item::Entity::find()
+        .filter(item::Column::DeletionId.eq(id))
+        .filter(item::Column::Kind.eq(ItemKind::Run));
+    let found = query.limit(2).all(db.connection()).await?;
+    Ok(match found.as_slice() {
+        [only] => Some(RunId(only.subject_id)),
+        _ => None,
+    })
+}
+
+/// How many things a deletion is about.
+pub async fn count_items(db: &impl Source, id: &str) -> Result<u64> {
+    Ok(item::Entity::find().filter(item::Column::DeletionId.eq(id)).count(db.connection()).await?)
+}

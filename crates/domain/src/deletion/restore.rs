@@ -1,0 +1,102 @@
+//! Back from the trash, exactly as it was.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect as _};
+
+use super::archive::{hold, revive};
+use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records};
+use crate::account::{Caller, Role};
+use crate::bulk::Refused;
+use crate::db::{Source as _, WriteTx};
+use crate::entity::deletion_item as item;
+use crate::error::{Error, Result};
+use crate::id::RunId;
+use crate::job::{self, JobKind};
+use crate::project;
+use crate::run::{self, Lifecycle, Run};
+
+/// Runs that one call brings back; more are a change to many.
+const MOST_AT_ONCE: u64 = 200;
+
+/// Brings a run back from the trash, or from the archive, exactly as it was.
+pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    let found = hold(tx, caller, id).await?;
+    restore_one(tx, found).await
+}
+
+/// The same of runs that are held. Answers those whose deadline has passed.
+pub(crate) async fn restore_held(tx: &WriteTx, runs: Vec<Run>) -> Result<Vec<Refused>> {
+    let mut refused = Vec::new();
+    for run in runs {
+        let run_id = run.id;
+        match restore_one(tx, run).await {
+            Ok(_) => {}
+            Err(error @ Error::Precondition { .. }) => {
+                refused.push(Refused { run_id, reason: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
+async fn restore_one(tx: &WriteTx, found: Run) -> Result<Run> {
+    if found.lifecycle == Lifecycle::Live {
+        return Ok(found);
+    }
+    let mut left = None;
+    if found.lifecycle == Lifecycle::Deleted {
+        if found.purge_after.is_some_and(|deadline| deadline <= tx.now()) {
+            return Err(deadline_passed("run"));
+        }
+        left = records::pending_of_run(tx, found.id).await?;
+        item::Entity::update_many()
+            .col_expr(item::Column::State, Expr::val(ItemState::Restored))
+            .filter(item::Column::SubjectId.eq(found.id.0))
+            .filter(item::Column::Kind.eq(ItemKind::Run))
+            .filter(item::Column::State.eq(ItemState::Pending))
+            .exec(tx.connection())
+            .await?;
+    }
+    // It may have ended long ago; what ends in the trash does not settle.
+    job::enqueue(tx, &JobKind::SettleHistory { run_id: found.id }, tx.now()).await?;
+    let run = revive(tx, &found).await?;
+    if let Some(deletion) = left {
+        records::settle(tx, &deletion.id).await?;
+    }
+    Ok(run)
+}
+
+/// Undoes a deletion: brings back everything of it that is in the trash. `TOO_MANY` for more runs than one transaction changes:
+/// these are restored by `restoreRuns`.
+pub async fn restore_all(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
+    let record = records::find(tx, caller, id).await?.ok_or_else(|| Error::not_found("deletion", id))?;
+    if record.kind == DeletionKind::Project {
+        projects::restore_project(tx, caller, record.project_id, None).await?;
+        return records::get(tx, id).await;
+    }
+    project::authorize(tx, caller, record.project_id, Role::Member).await?;
+    // Plan: ix_deletion_item_state.
+    let ids: Vec<i64> = item::Entity::find()
+        .select_only()
+        .column(item::Column::SubjectId)
+        .filter(item::Column::DeletionId.eq(id))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .order_by_asc(item::Column::SubjectId)
+        .limit(MOST_AT_ONCE + 1)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    if u64::try_from(ids.len()).map_err(Error::internal)? > MOST_AT_ONCE {
+        let reason = format!("has more than {MOST_AT_ONCE} runs; restore them with restoreRuns");
+        return Err(Error::invalid("TOO_MANY", "id", reason));
+    }
+    let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
+    let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
+    runs.sort_by_key(|run| run.id);
+    for run in runs {
+        restore_one(tx, run).await?;
+    }
+    records::get(tx, id).await
+}

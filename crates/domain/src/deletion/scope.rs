@@ -1,0 +1,140 @@
+//! What goes with deleted runs, and what stands in the way: the artifacts that they logged, and who else has these. Writes
+//! nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::plan::Obstacle;
+use super::{OnRegistryLink, WithRuns};
+use crate::account::{Caller, Role};
+use crate::artifact::{self, Made, NamedPlace};
+use crate::db::Source;
+use crate::error::{Error, Result};
+use crate::id::{ArtifactId, ProjectId, RunId};
+use crate::project;
+
+/// Obstacles that an error names; more are only counted.
+const MOST_NAMED: usize = 20;
+
+/// What a set of runs made, and where that is.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    with: WithRuns,
+    made: BTreeMap<RunId, Vec<Made>>,
+    places: HashMap<ArtifactId, Vec<NamedPlace>>,
+    writable: HashSet<ProjectId>,
+}
+
+/// What becomes of the artifacts of a deleted run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They go.
+    Go,
+    /// They stay.
+    Stay,
+}
+
+impl Scope {
+    /// Looks at what these runs made, if that is to go with them.
+    pub(super) async fn load(
+        db: &impl Source,
+        caller: &Caller,
+        runs: &[RunId],
+        with: WithRuns,
+    ) -> Result<Self> {
+        let mut scope = Self { with, ..Self::default() };
+        if !with.artifacts {
+            return Ok(scope);
+        }
+        let made = artifact::made_by(db, runs).await?;
+        let ids: Vec<ArtifactId> = made.iter().map(|made| made.artifact_id).collect();
+        let projects: HashSet<ProjectId> = made.iter().map(|made| made.project_id).collect();
+        let projects: Vec<ProjectId> = projects.into_iter().collect();
+        let roles = project::get_roles(db, caller, &projects).await?;
+        scope.writable =
+            roles.into_iter().filter(|(_, role)| *role >= Role::Member).map(|(id, _)| id).collect();
+        for place in artifact::places_of(db, &ids).await? {
+            scope.places.entry(place.artifact_id).or_default().push(place);
+        }
+        for made in made {
+            scope.made.entry(made.run_id).or_default().push(made);
+        }
+        Ok(scope)
+    }
+
+    /// What this run made, if that was asked about.
+    pub(super) fn made(&self, run: RunId) -> &[Made] {
+        self.made.get(&run).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Where a version is.
+    pub(super) fn places(&self, artifact: ArtifactId) -> &[NamedPlace] {
+        self.places.get(&artifact).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The portfolios that have what this run made.
+    pub(super) fn links(&self, run: RunId) -> impl Iterator<Item = &NamedPlace> {
+        self.made(run).iter().flat_map(|made| self.places(made.artifact_id)).filter(|place| place.is_link)
+    }
+
+    /// What becomes of the artifacts if this run is deleted.
+    pub(super) fn fate(&self, run: RunId) -> Fate {
+        let keeps = self.with.on_registry_link == OnRegistryLink::KeepArtifacts;
+        if keeps && self.links(run).next().is_some() { Fate::Stay } else { Fate::Go }
+    }
+
+    /// Everything that keeps this run from being deleted so.
+    pub(super) fn obstacles(&self, run: RunId) -> Vec<Obstacle> {
+        if self.fate(run) == Fate::Stay {
+            return Vec::new();
+        }
+        self.made(run).iter().flat_map(|made| self.obstacles_of(made)).collect()
+    }
+
+    fn obstacles_of(&self, made: &Made) -> Vec<Obstacle> {
+        let mut found = Vec::new();
+        let mut add = |code, name: &str, reason| {
+            found.push(Obstacle { code, run_id: made.run_id, name: name.to_owned(), reason });
+        };
+        if !self.writable.contains(&made.project_id) {
+            add("FORBIDDEN", &made.name, "you may not delete it where it was made".to_owned());
+        }
+        for place in self.places(made.artifact_id) {
+            if !place.protected.is_empty() {
+                let names = place.protected.join(", ");
+                add("ALIAS_PROTECTED", &place.path, format!("protected aliases name it: {names}"));
+            }
+            if place.is_link && place.keeps_linked {
+                add("REGISTRY_KEEPS", &place.path, "the registry keeps what is linked to it".to_owned());
+            }
+            if place.is_link && self.with.on_registry_link == OnRegistryLink::Abort {
+                let aliases = place.aliases.join(", ");
+                add(
+                    "REGISTRY_LINKED",
+                    &place.path,
+                    format!("it is linked there, with the aliases [{aliases}]"),
+                );
+            }
+        }
+        found
+    }
+
+    /// Refuses a run that something keeps.
+    pub(super) fn check(&self, run: RunId) -> Result<()> {
+        refuse(&self.obstacles(run))
+    }
+}
+
+/// The error that these obstacles are, if there are any: each of them named.
+pub(super) fn refuse(obstacles: &[Obstacle]) -> Result<()> {
+    let Some(first) = obstacles.first() else { return Ok(()) };
+    let named = obstacles.iter().take(MOST_NAMED).map(|found| format!("{}: {}", found.name, found.reason));
+    let mut named: Vec<_> = named.collect();
+    if let Some(more) = obstacles.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        named.push(format!("and {more} more"));
+    }
+    let reason = named.join("; ");
+    Err(match first.code {
+        "FORBIDDEN" => Error::Forbidden,
+        code => Error::Precondition { code, reason },
+    })
+}
