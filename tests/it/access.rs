@@ -34,7 +34,7 @@ async fn adas_leftovers(app: &TestApp) -> String {
 }
 
 /// Names of the fields of a type, from the schema itself.
-async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
+pub(crate) async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
     let query = "query($t: String!) { __type(name: $t) { fields { name } } }";
     let found = client.graphql(query, json!({"t": type_name})).await;
     found["__type"]["fields"].as_array().unwrap().iter().map(|field| text(&field["name"])).collect()
@@ -53,6 +53,8 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
     let place = "project { name }";
     let project =
         "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
+    let warden = app.ruler("root").await;
+    warden.mutate("holdRun", json!({"id": run.id, "reason": SECRET}), "hold { id }").await;
     let queries = [
         ("viewer", "{ viewer { username teams { edges { node { name storageBytes } } } apiKeys { edges { node { name } } } } }".into()),
         ("serverInfo", "{ serverInfo { features { name } } }".into()),
@@ -64,6 +66,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("users", "{ users(query: \"ada\") { edges { node { username email } } } }".into()),
         ("trash", "{ trash(entityName: \"ada\") { edges { node { name notes } } } }".into()),
         ("projectTrash", "{ projectTrash(entityName: \"ada\") { edges { node { projectName } } } }".into()),
+        ("holds", "{ holds { edges { node { path reason } } } }".into()),
         ("artifact", format!("{{ artifact(id: \"{version}\") {{ artifactSequence {{ {place} }} }} }}")),
         ("artifactCollection", format!("{{ artifactCollection(id: \"{collection}\") {{ {place} }} }}")),
         ("clientIDMapping", "{ clientIDMapping(clientID: \"client\") { serverID } }".into()),
@@ -79,7 +82,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         let hers = app.ada.graphql(&query, ()).await.to_string();
         let seen = app.grace.graphql(&query, ()).await;
         let asked_by_name =
-            !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash", "deletions"]
+            !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash", "deletions", "holds"]
                 .contains(&name);
         assert!(!asked_by_name || seen[name].is_null(), "{name}: {seen}");
         let unseen = ["serverInfo", "organization", "users", "viewer", "clientIDMapping"].contains(&name);

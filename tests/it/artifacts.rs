@@ -365,7 +365,7 @@ backend_test!(writers_that_share_an_id_make_one_version, |app| {
     assert_eq!(manifest["contents"].as_object().unwrap().len(), 2);
 });
 
-backend_test!(what_a_protected_alias_names_is_deleted_by_administrators_alone, |app| {
+backend_test!(what_a_protected_alias_names_is_deleted_by_nobody, |app| {
     let owner = app.administrator("root").await;
     let team = json!({"teamName": "crew", "teamAdminUserName": "root"});
     owner.mutate("createTeam", team, "entity { name }").await;
@@ -384,8 +384,14 @@ backend_test!(what_a_protected_alias_names_is_deleted_by_administrators_alone, |
     let whole = json!({"artifactSequenceID": found["project"]["artifactCollection"]["id"]});
     let one = json!({"artifactID": version.id, "deleteAliases": true});
     for (mutation, input) in [("deleteArtifact", &one), ("deleteArtifactSequence", &whole)] {
-        assert_eq!(app.ada.refused(mutation, input.clone()).await.code, "ALIAS_PROTECTED", "{mutation}");
+        for client in [&app.ada, &owner] {
+            let refused = client.refused(mutation, input.clone()).await;
+            assert_eq!(refused.code, "ALIAS_PROTECTED", "{mutation}");
+            assert!(refused.message.contains("crew/demo/data:v0 (latest)"), "{}", refused.message);
+        }
     }
+    let free = json!({"entityName": "crew", "projectName": "demo", "aliases": []});
+    owner.mutate("setProtectedAliases", free, "success").await;
     owner.mutate("deleteArtifactSequence", whole, "__typename").await;
     app.run_jobs().await;
 });

@@ -95,7 +95,7 @@ backend_test!(an_upload_that_began_before_the_mark_and_ends_after_it_is_refused,
         app.wait(GC.upload_window + GC.interval).await;
         assert_eq!(app.texts("SELECT state FROM blob").await, ["doomed"]);
     };
-    let outcome = upload_during(app, &run, mark).await;
+    let outcome = Box::pin(upload_during(app, &run, mark)).await;
     assert_eq!(outcome, (503, "CONFLICT".into()), "it took longer than an upload may");
     assert_eq!(run.file_names("").await, Vec::<String>::new());
     app.wait(GC.grace).await;
@@ -108,13 +108,13 @@ backend_test!(an_upload_that_ends_after_its_row_was_swept_leaves_nothing_behind,
         app.collect().await;
         assert_eq!(app.rows("blob").await, 0);
     };
-    assert_eq!(upload_during(app, &run, sweep).await, (503, "CONFLICT".into()));
+    assert_eq!(Box::pin(upload_during(app, &run, sweep)).await, (503, "CONFLICT".into()));
     assert_eq!(app.objects().await, Vec::<String>::new());
     let sweep_and_delete = async {
         app.collect().await;
         run.delete().await;
     };
-    let outcome = upload_during(app, &run, sweep_and_delete).await;
+    let outcome = Box::pin(upload_during(app, &run, sweep_and_delete)).await;
     assert_eq!(outcome, (503, "CONFLICT".into()), "also of a run that is gone");
     assert_eq!(app.objects().await, Vec::<String>::new());
 });

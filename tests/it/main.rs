@@ -31,6 +31,7 @@ mod files;
 mod graphql_http;
 mod groups;
 mod history;
+mod holds;
 mod ingest_model;
 mod limits;
 mod plans;

@@ -37,6 +37,7 @@ pub(crate) struct Things {
     manifest: Value,
     sequence: Value,
     portfolio: Value,
+    hold: Value,
 }
 
 impl Things {
@@ -68,6 +69,10 @@ impl Things {
         let mut found = ada.graphql(query, json!({"e": entity, "p": SECRET})).await;
         let place = &mut found["project"];
         let (sequence, portfolio) = (place["data"]["id"].take(), place["linked"]["id"].take());
+        let warden = app.ruler("warden").await;
+        let input = json!({"id": run.id, "reason": SECRET});
+        let hold = warden.mutate("holdRun", input, "hold { id }").await["hold"]["id"].take();
+        warden.mutate("releaseHold", json!({"id": hold}), "hold { releasedAt }").await;
         Self {
             entity,
             run,
@@ -84,6 +89,7 @@ impl Things {
             manifest,
             sequence,
             portfolio,
+            hold,
         }
     }
 
@@ -190,13 +196,18 @@ impl Things {
 
     /// What an administrator may do.
     pub(crate) fn administration(&self) -> Vec<(&'static str, Value)> {
-        let Self { entity, project, user, team, .. } = self;
+        let Self { entity, project, user, team, run, version, hold, .. } = self;
+        let held = |id: &Value| json!({"id": id, "reason": "grace was here"});
         let of_project = |mut input: Value| {
             input["projectId"] = project.clone();
             input
         };
         vec![
             ("upsertModel", json!({"id": project, "access": "RESTRICTED"})),
+            ("holdRun", held(&run.id.clone().into())),
+            ("holdArtifact", held(&version.id.clone().into())),
+            ("holdProject", held(project)),
+            ("releaseHold", json!({"id": hold})),
             ("addTeamMember", json!({"teamName": entity, "username": "grace", "role": "admin"})),
             ("removeTeamMember", json!({"teamName": entity, "username": "ada"})),
             ("createInvite", json!({"entityName": entity, "username": "grace"})),
@@ -245,6 +256,7 @@ impl Things {
             (&self.manifest.as_str().unwrap().to_owned(), "ArtifactManifest"),
             (&self.sequence.as_str().unwrap().to_owned(), "ArtifactCollection"),
             (&self.portfolio.as_str().unwrap().to_owned(), "ArtifactCollection"),
+            (&self.hold.as_str().unwrap().to_owned(), "Hold"),
         ] {
             text = text.replace(id.as_str(), &STANDARD.encode(format!("{kind}:999")));
         }

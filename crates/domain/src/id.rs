@@ -163,6 +163,12 @@ define_id!(
     "RunArtifact"
 );
 
+define_id!(
+    /// That something must not be deleted.
+    HoldId,
+    "Hold"
+);
+
 impl ProjectId {
     /// `Project.internalId`: the client decodes it and takes the integer.
     pub fn to_internal_id(self) -> String {

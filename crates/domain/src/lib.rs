@@ -13,6 +13,7 @@ mod error;
 pub mod file;
 pub mod filter;
 pub mod history;
+pub mod hold;
 pub mod id;
 pub mod job;
 pub mod json;

@@ -54,7 +54,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
             match deletion::delete_archived(db, run_id, settings.trash).await? {
                 ArchiveEnd::Deleted => tracing::info!(run.id = %run_id, "archive period over, deleted"),
                 ArchiveEnd::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
-                ArchiveEnd::Withdrawn => {}
+                ArchiveEnd::Withdrawn | ArchiveEnd::Held => {}
             }
             Ok(())
         }
@@ -120,7 +120,7 @@ async fn purge(db: &Db, deletion_id: &str, stop: &CancellationToken) -> Result<(
                 return Ok(());
             }
             Purge::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
-            Purge::Withdrawn => return Ok(()),
+            Purge::Withdrawn | Purge::Held => return Ok(()),
         }
     }
     Err(JobError::Stopped)

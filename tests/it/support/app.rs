@@ -79,6 +79,11 @@ impl TestApp {
         client
     }
 
+    /// The same, who uses their rights: they reach the projects of all.
+    pub(crate) async fn ruler(&self, name: &'static str) -> Client {
+        self.administrator(name).await.claiming("use-admin-privileges", "true")
+    }
+
     /// An organization, and a team of it that `first` administers; both made by an administrator of the instance.
     pub(crate) async fn team(&self, root: &Client, organization: &str, team: &str, first: &Client) {
         let made = json!({"name": organization, "entityName": format!("{organization}-org")});

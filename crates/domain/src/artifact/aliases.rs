@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, NotSet, QueryFilter as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set, Value};
 
 use super::name::{LATEST, check_alias, check_count};
 use super::{Collection, collections, queries};
 use crate::account::{Caller, Role};
-use crate::db::{Source as _, WriteTx};
+use crate::db::{Source as _, WriteTx, dialect};
 use crate::entity::artifact_alias::{ActiveModel, Column, Entity};
 use crate::entity::{artifact_membership as membership, protected_alias};
 use crate::error::{Error, Result};
@@ -184,6 +184,61 @@ pub(super) async fn check_protected(
         }),
         allowed => allowed,
     }
+}
+
+/// Whose aliases are looked at.
+pub(super) enum Named<'a> {
+    /// Versions', wherever they have them.
+    Versions(&'a [ArtifactId]),
+    /// All in one collection.
+    In(CollectionId),
+}
+
+#[derive(FromQueryResult)]
+struct ProtectedName {
+    path: String,
+    alias: String,
+}
+
+/// Refuses to delete what a protected alias names, whoever asks, with each of them named: whoever may move the alias has
+/// to do that first.
+pub(super) async fn check_unprotected(tx: &WriteTx, named: Named<'_>) -> Result<()> {
+    /// Ids per statement.
+    const BATCH: usize = 500;
+    let groups: Vec<(&str, Vec<Value>)> = match named {
+        Named::Versions(ids) => {
+            let of = |ids: &[ArtifactId]| ("artifact_id", ids.iter().map(|id| (*id).into()).collect());
+            ids.chunks(BATCH).map(of).collect()
+        }
+        Named::In(collection) => vec![("collection_id", vec![collection.into()])],
+    };
+    let mut kept = Vec::new();
+    for (column, ids) in groups {
+        // Plan: an index of artifact_alias, then primary keys.
+        let sql = format!(
+            "SELECT e.name || '/' || p.name || '/' || c.name || ':v' || m.version_index AS path, n.alias \
+             FROM artifact_alias n JOIN artifact_collection c ON c.id = n.collection_id \
+             JOIN protected_alias k ON k.project_id = c.project_id AND k.alias = n.alias \
+             JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id \
+             JOIN artifact_membership m ON m.collection_id = n.collection_id AND m.artifact_id = n.artifact_id \
+             WHERE p.state = 'live' AND n.{column} IN ({}) ORDER BY n.id",
+            dialect::placeholders(0, ids.len())
+        );
+        let rows = ProtectedName::find_by_statement(dialect::statement(tx.connection(), sql, ids));
+        kept.extend(rows.all(tx.connection()).await?);
+    }
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let described: Vec<String> =
+        kept.into_iter().map(|ProtectedName { path, alias }| format!("{path} ({alias})")).collect();
+    Err(Error::Precondition {
+        code: "ALIAS_PROTECTED",
+        reason: format!(
+            "protected aliases keep {}; an administrator can move or remove them first",
+            described.join(", ")
+        ),
+    })
 }
 
 /// The version that a collection's newest place holds is its latest, after the one that was went away.

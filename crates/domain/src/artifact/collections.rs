@@ -14,6 +14,7 @@ use crate::account::{Caller, Role};
 use crate::db::{Source, WriteTx};
 use crate::entity::artifact_collection::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{CollectionId, ProjectId};
 use crate::project::{self, Project};
 
@@ -204,8 +205,10 @@ pub async fn delete_collection(
     id: CollectionId,
     kind: CollectionKind,
 ) -> Result<Collection> {
-    let held = hold_to_write(tx, caller, id, kind).await?;
-    super::delete::empty_collection(tx, caller, &held).await?;
+    find_to_write(tx, caller, id, kind).await?;
+    hold::check(tx, Target::Collection(id)).await?;
+    let held = hold(tx, id).await?;
+    super::delete::empty_collection(tx, &held).await?;
     let mut row = held.into_active_model();
     row.state = Set(CollectionState::Deleted);
     row.updated_at = Set(tx.now());
@@ -219,10 +222,15 @@ async fn hold_to_write(
     id: CollectionId,
     kind: CollectionKind,
 ) -> Result<Collection> {
+    find_to_write(tx, caller, id, kind).await?;
+    hold(tx, id).await
+}
+
+/// That there is such a collection, and that the caller may write to its project.
+async fn find_to_write(tx: &WriteTx, caller: &Caller, id: CollectionId, kind: CollectionKind) -> Result<()> {
     let (found, project) = get_collection(tx, caller, id).await?;
     if found.kind != kind {
         return Err(Error::not_found("artifact collection", id.to_node_id()));
     }
-    project::authorize(tx, caller, project.id, Role::Member).await?;
-    hold(tx, found.id).await
+    project::authorize(tx, caller, project.id, Role::Member).await
 }

@@ -6,6 +6,7 @@ use sea_orm::ConnectionTrait as _;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
 
+use super::aliases::Named;
 use super::links::remove_place;
 use super::queries::{self, Located};
 use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections};
@@ -16,6 +17,7 @@ use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_membership as membership,
 };
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{ArtifactId, CollectionId, ProjectId};
 use crate::job::{self, JobKind};
 
@@ -37,22 +39,22 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases:
             reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
         });
     }
-    check_protected_everywhere(tx, caller, &aliases).await?;
-    bury(tx, &located.artifact).await?;
+    delete_all(tx, &[id]).await?;
     let Located { artifact, .. } = located;
     Ok(Artifact { state: ArtifactState::Deleted, ..artifact })
 }
 
-/// A version is kept as long as a protected alias names it anywhere, whoever asks.
-async fn check_protected_everywhere(tx: &WriteTx, caller: &Caller, named: &[alias::Model]) -> Result<()> {
-    for row in named {
-        let Some(place) = collection::Entity::find_by_id(row.collection_id).one(tx.connection()).await?
-        else {
-            continue;
-        };
-        if let Some(project) = crate::project::find_live(tx, place.project_id).await? {
-            aliases::check_protected(tx, caller, &project, std::slice::from_ref(&row.alias)).await?;
-        }
+/// Deletes versions that the caller may delete, or none where something keeps one of them.
+async fn delete_all(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
+    hold::check(tx, Target::Versions(ids)).await?;
+    let mut places = Vec::with_capacity(ids.len());
+    for id in ids {
+        places.push(hold_places(tx, *id).await?);
+    }
+    // Only now no alias can be set any more.
+    aliases::check_unprotected(tx, Named::Versions(ids)).await?;
+    for (id, places) in ids.iter().zip(places) {
+        bury_from(tx, *id, &places).await?;
     }
     Ok(())
 }
@@ -109,23 +111,21 @@ async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) 
 }
 
 /// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are
-/// in no other collection either. What a protected alias names anywhere stays, unless an administrator asks.
-pub(super) async fn empty_collection(tx: &WriteTx, caller: &Caller, held: &Collection) -> Result<()> {
+/// in no other collection either. None goes where a protected alias names one of them anywhere.
+pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection) -> Result<()> {
     if held.kind == CollectionKind::Sequence {
         // Plan: ix_artifact_digest.
-        let versions = queries::of_collection(held.id)
+        let versions: Vec<ArtifactId> = queries::of_collection(held.id)
+            .select_only()
+            .column(Column::Id)
             .filter(Column::State.ne(ArtifactState::Deleted))
             .order_by_asc(Column::Id)
+            .into_tuple()
             .all(tx.connection())
             .await?;
-        for version in versions {
-            let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(version.id));
-            check_protected_everywhere(tx, caller, &aliases.all(tx.connection()).await?).await?;
-            bury(tx, &version).await?;
-        }
+        delete_all(tx, &versions).await?;
     }
-    let aliases = alias::Entity::find().filter(alias::Column::CollectionId.eq(held.id));
-    check_protected_everywhere(tx, caller, &aliases.all(tx.connection()).await?).await?;
+    aliases::check_unprotected(tx, Named::In(held.id)).await?;
     alias::Entity::delete_many()
         .filter(alias::Column::CollectionId.eq(held.id))
         .exec(tx.connection())
@@ -178,12 +178,14 @@ async fn remove_rows(tx: &WriteTx, table: &str, id: ArtifactId, limit: u64) -> R
 /// Gives up versions that were begun this long ago and never committed. Answers how many.
 pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
     let tx = db.begin_write().await?;
+    hold::freeze(&tx).await?;
     // Plan: ix_artifact_state_created_at.
     let ids: Vec<ArtifactId> = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::State.eq(ArtifactState::Pending))
         .filter(Column::CreatedAt.lt(tx.now().before(window)))
+        .filter(Expr::cust(hold::no_hold_on_version()))
         .order_by_asc(Column::CreatedAt)
         .limit(BATCH)
         .into_tuple()
@@ -205,6 +207,7 @@ const NOTHING_KEEPS: &str = "NOT EXISTS (SELECT 1 FROM artifact_membership m \
 /// Deletes versions whose time to live is over and that nothing keeps. Answers how many, at most a batch.
 pub async fn expire_versions(db: &Db) -> Result<usize> {
     let tx = db.begin_write().await?;
+    hold::freeze(&tx).await?;
     // Plan: ix_artifact_expires_at.
     let due: Vec<ArtifactId> = Entity::find()
         .select_only()
@@ -212,6 +215,7 @@ pub async fn expire_versions(db: &Db) -> Result<usize> {
         .filter(Column::ExpiresAt.lte(tx.now()))
         .filter(Column::State.eq(ArtifactState::Committed))
         .filter(Expr::cust(NOTHING_KEEPS))
+        .filter(Expr::cust(hold::no_hold_on_version()))
         .order_by_asc(Column::ExpiresAt)
         .limit(BATCH)
         .into_tuple()

@@ -13,6 +13,7 @@ use crate::account::{Caller, Role};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{artifact_alias as alias, artifact_membership as membership};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{ArtifactId, CollectionId};
 use crate::project::{self, Project};
 
@@ -153,6 +154,7 @@ pub async fn unlink(
         return Err(missing());
     }
     project::authorize(tx, caller, project.id, Role::Member).await?;
+    hold::check(tx, Target::Link { version: artifact, portfolio }).await?;
     let held = collections::hold(tx, found.id).await?;
     let rows = alias::Entity::find()
         .filter(alias::Column::CollectionId.eq(held.id))

@@ -8,6 +8,7 @@ use crate::account::{Caller, Role};
 use crate::db::WriteTx;
 use crate::deletion::{self, Deletion, Retention, Wish};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::project::{self, Project};
 use crate::run::{self, Run, RunEdit};
 
@@ -28,6 +29,8 @@ pub async fn move_many(
         return Err(Error::invalid("DESTINATION_INVALID", "destinationProjectName", reason));
     }
     project::authorize(tx, caller, destination.id, Role::Member).await?;
+    project::authorize(tx, caller, source.id, Role::Member).await?;
+    hold::check(tx, Target::Leaving(source.id)).await?;
     let change = BulkChange::Move { destination: destination.id };
     begin(tx, caller, new_id(tx), source, which, change).await
 }
@@ -76,6 +79,7 @@ pub async fn delete_many(
     retention: Retention,
 ) -> Result<(Deletion, BulkTask)> {
     project::authorize(tx, caller, project.id, Role::Member).await?;
+    hold::freeze(tx).await?;
     deletion::check_many(tx, caller, project, which, &wish).await?;
     let task_id = new_id(tx);
     let record =

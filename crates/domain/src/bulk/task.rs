@@ -18,6 +18,7 @@ use crate::db::{Db, Source, WriteTx};
 use crate::deletion::WithRuns;
 use crate::entity::bulk_task::{self, ActiveModel, Entity};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{ProjectId, RunId};
 use crate::job::{self, JobKind};
 use crate::project::{self, Project};
@@ -181,6 +182,12 @@ async fn step(tx: &WriteTx, task: BulkTask) -> Result<BulkTask> {
     let mut touched = vec![task.project_id];
     if let BulkChange::Move { destination } = task.change {
         touched.push(destination);
+    }
+    // Before any row is locked.
+    hold::freeze(tx).await?;
+    let leaves = matches!(task.change, BulkChange::Move { .. });
+    if leaves && hold::is_held(tx, Target::Leaving(task.project_id)).await? {
+        return end(tx, task.into_active_model(), BulkState::Stopped).await;
     }
     let held = project::hold(tx, &touched).await?;
     let caller = caller_of(tx, &task).await?;

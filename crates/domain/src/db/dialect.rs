@@ -44,6 +44,25 @@ pub(crate) fn skip_locked(connection: &impl ConnectionTrait) -> &'static str {
     }
 }
 
+/// How a transaction goes through a gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Passage {
+    /// With any number of others.
+    Together,
+    /// When nobody else is behind it, and nobody enters meanwhile.
+    Alone,
+}
+
+/// Goes through a gate, until the transaction ends. `SQLite`'s one writer is alone anyway.
+pub(crate) fn pass_gate(connection: &impl ConnectionTrait, gate: i64, how: Passage) -> Option<Statement> {
+    let function = match how {
+        Passage::Together => "pg_advisory_xact_lock_shared",
+        Passage::Alone => "pg_advisory_xact_lock",
+    };
+    let postgres = connection.get_database_backend() == DbBackend::Postgres;
+    postgres.then(|| statement(connection, format!("SELECT {function}($1)"), [gate.into()]))
+}
+
 /// `$first, $second, …` for the `count` values that follow the first `before` ones of a statement.
 pub(crate) fn placeholders(before: usize, count: usize) -> String {
     (before + 1..=before + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")

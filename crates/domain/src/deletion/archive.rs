@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::run as run_entity;
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::project;
@@ -19,7 +20,7 @@ use crate::run::{self, Lifecycle, Run};
 
 /// Takes a run out of the listings. Of no effect on an archived one, whose deadline stays.
 pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retention) -> Result<Run> {
-    let found = hold(tx, caller, id).await?;
+    let found = lock(tx, caller, id).await?;
     match found.lifecycle {
         Lifecycle::Live => {
             archive_held(tx, found, retention.archive.map(|period| tx.now().after(period))).await
@@ -42,7 +43,7 @@ pub(crate) async fn archive_held(tx: &WriteTx, held: Run, until: Option<Timestam
 
 /// Lists an archived run again.
 pub async fn unarchive(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    let found = hold(tx, caller, id).await?;
+    let found = lock(tx, caller, id).await?;
     match found.lifecycle {
         Lifecycle::Live => Ok(found),
         Lifecycle::Archived => revive(tx, &found).await,
@@ -59,11 +60,17 @@ pub enum ArchiveEnd {
     NotBefore(Timestamp),
     /// It is no longer archived, or has no deadline; nothing was changed.
     Withdrawn,
+    /// It is held; its release queues this again.
+    Held,
 }
 
 /// Deletes a run whose archive period is over.
 pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<ArchiveEnd> {
     let tx = db.begin_write().await?;
+    if hold::parks(&tx, Target::Runs(&[id]), &JobKind::DeleteArchivedRun { run_id: id }).await? {
+        tx.commit().await?;
+        return Ok(ArchiveEnd::Held);
+    }
     // Also in the trash with its project: what comes back with that is as old as it would be without.
     let found = run::load_apart_from_project(&tx, &[id]).await?.remove(&id);
     let Some(found) = found.filter(|run| run.lifecycle == Lifecycle::Archived) else {
@@ -79,14 +86,20 @@ pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<Arch
     Ok(ArchiveEnd::Deleted)
 }
 
-/// A run that is not purged, held, for who may delete it.
-pub(super) async fn hold(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    let missing = || Error::not_found("run", id.to_node_id());
-    let found = run::find_including_deleted(tx, caller, id).await?.ok_or_else(missing)?;
-    project::authorize(tx, caller, found.project_id, Role::Member).await?;
-    // Held from here on: of two callers the second sees what the first did.
-    let held = run::load_for_update(tx, &[id]).await?.remove(&id);
-    held.filter(|run| run.lifecycle != Lifecycle::Purged).ok_or_else(missing)
+/// That there is such a run, and that the caller may delete it.
+pub(super) async fn look(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<()> {
+    let found = run::find_including_deleted(tx, caller, id).await?;
+    let found = found.ok_or_else(|| Error::not_found("run", id.to_node_id()))?;
+    project::authorize(tx, caller, found.project_id, Role::Member).await
+}
+
+/// A run that is not purged, locked, for who may delete it.
+pub(super) async fn lock(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    look(tx, caller, id).await?;
+    // Locked from here on: of two callers the second sees what the first did.
+    let locked = run::load_for_update(tx, &[id]).await?.remove(&id);
+    let locked = locked.filter(|run| run.lifecycle != Lifecycle::Purged);
+    locked.ok_or_else(|| Error::not_found("run", id.to_node_id()))
 }
 
 /// Makes a run live again, with no deadline.

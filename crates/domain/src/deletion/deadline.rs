@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::{Source as _, WriteTx, dialect};
 use crate::entity::deletion::{Column, Entity};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::job::{self, JobKind};
 use crate::project;
 
@@ -26,10 +27,17 @@ pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -
 }
 
 /// Ends the time in which this deletion can be undone, for administrators. Bytes that nothing else needs go with the next
-/// collections.
+/// collections. `HELD` when something of it is held.
 pub async fn purge_now(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
     let record = pending(tx, caller, id).await?;
     caller.require_administrator()?;
+    match record.kind {
+        DeletionKind::Project => hold::check(tx, Target::Project(record.project_id)).await?,
+        DeletionKind::Runs => {
+            let runs = records::pending_runs(tx, id, None).await?;
+            hold::check(tx, Target::Runs(&runs)).await?;
+        }
+    }
     let now = tx.now();
     move_deadline(tx, record, now).await
 }

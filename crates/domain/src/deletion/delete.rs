@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveEnum as _, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 
-use super::archive::{cancel_archive_deadline, hold};
+use super::archive::{cancel_archive_deadline, lock, look};
 use super::records::{self, Growth, NewItem};
 use super::scope::{Fate, Scope, refuse};
 use super::{Deletion, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan};
@@ -17,13 +17,14 @@ use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
 use crate::entity::run as run_entity;
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{RunId, UserId};
 use crate::job::{self, JobKind};
 use crate::project::Project;
 use crate::run::{Lifecycle, Run};
 
 /// Deletes a run, or nothing: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
-/// with the same deletion, since the client repeats a call whose answer was lost. `ALIAS_PROTECTED`, `REGISTRY_KEEPS` or
+/// with the same deletion, since the client repeats a call whose answer was lost. `HELD`, `ALIAS_PROTECTED`, `REGISTRY_KEEPS` or
 /// `REGISTRY_LINKED` when artifacts that were to go have to stay; `PLAN_STALE` when the plan is not true any more.
 pub async fn delete(
     tx: &WriteTx,
@@ -32,7 +33,9 @@ pub async fn delete(
     wish: Wish,
     retention: Retention,
 ) -> Result<Deletion> {
-    let found = hold(tx, caller, id).await?;
+    look(tx, caller, id).await?;
+    hold::check(tx, Target::Runs(&[id])).await?;
+    let found = lock(tx, caller, id).await?;
     if let Some(plan_id) = &wish.plan_id {
         plan::check(tx, caller, &[id], wish.with, plan_id).await?;
     }

@@ -10,6 +10,7 @@ use crate::account::Caller;
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{entity, project as project_entity, run};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::ProjectId;
 use crate::job::{self, JobKind};
 use crate::project::{self, Project, ProjectState};
@@ -24,7 +25,9 @@ pub async fn delete_project(
     reason: Option<String>,
     trash: std::time::Duration,
 ) -> Result<Deletion> {
-    let held = hold(tx, caller, id).await?;
+    authorize(tx, caller, id).await?;
+    hold::check(tx, Target::Project(id)).await?;
+    let held = lock(tx, caller, id).await?;
     match held.state {
         ProjectState::Live => {}
         ProjectState::Deleted => return records::pending_of_project(tx, id).await,
@@ -48,13 +51,19 @@ pub async fn delete_project(
     Ok(record)
 }
 
-/// The project, locked, for who may delete and restore it.
-async fn hold(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<project_entity::Model> {
-    let held = project::hold_any(tx, caller, id).await?;
-    let owner = entity::Entity::find_by_id(held.entity_id).one(tx.connection()).await?;
+/// That there is such a project, and that the caller may delete and restore it.
+async fn authorize(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<()> {
+    let found = project::find_any(tx, caller, id).await?;
+    let found = found.ok_or_else(|| Error::not_found("project", id.to_node_id()))?;
+    let owner = entity::Entity::find_by_id(found.entity_id).one(tx.connection()).await?;
     let owner = owner.ok_or_else(|| Error::internal("a project without its entity"))?;
-    project::authorize(tx, caller, id, project::manager(owner.kind)).await?;
-    Ok(held)
+    project::authorize(tx, caller, id, project::manager(owner.kind)).await
+}
+
+/// The project, locked, for who may delete and restore it.
+async fn lock(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<project_entity::Model> {
+    authorize(tx, caller, id).await?;
+    project::hold_any(tx, caller, id).await
 }
 
 /// Brings a project back from the trash with all that went with it, under `name` where one is given. Of no effect on a
@@ -65,7 +74,7 @@ pub async fn restore_project(
     id: ProjectId,
     name: Option<&str>,
 ) -> Result<Project> {
-    let row = hold(tx, caller, id).await?;
+    let row = lock(tx, caller, id).await?;
     match row.state {
         ProjectState::Live => return project::get(tx, caller, id).await,
         ProjectState::Deleted => {}

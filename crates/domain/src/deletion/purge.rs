@@ -16,7 +16,9 @@ use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::{deletion, deletion_item as item, run};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::RunId;
+use crate::job::{self, JobKind};
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
@@ -50,6 +52,8 @@ pub enum Purge {
     NotBefore(Timestamp),
     /// The deletion was undone, or there never was such a one; nothing was changed.
     Withdrawn,
+    /// It is held; its release queues this again.
+    Held,
 }
 
 /// Removes what is left of what a deletion put into the trash, as far as its deadline has passed. Doing it twice is the same as
@@ -77,17 +81,17 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
         DeletionKind::Project => purge_project::step(&tx, &record).await?,
         DeletionKind::Runs => purge_runs(&tx, &record).await?,
     };
-    if matches!(progress, Purge::Underway | Purge::Complete) {
+    if matches!(progress, Purge::Underway | Purge::Complete | Purge::Held) {
         tx.commit().await?;
     }
     Ok(progress)
 }
 
 async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
-    let due = due(tx, &record.id).await?;
+    hold::freeze(tx).await?;
+    let due = due(tx, &record.id, Held::No).await?;
     if due.is_empty() {
-        records::settle(tx, &record.id).await?;
-        return Ok(next_deadline(tx, &record.id).await?.map_or(Purge::Withdrawn, Purge::NotBefore));
+        return wait(tx, record).await;
     }
     // Once more in the statement that writes: who was restored meanwhile stays.
     let overdue = Condition::all()
@@ -116,16 +120,42 @@ async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
 }
 
+/// Nothing can be purged now: perhaps something is held, perhaps something is not due.
+async fn wait(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
+    let job = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
+    let held = due(tx, &record.id, Held::Yes).await?;
+    let parked = hold::parks(tx, Target::Runs(&held), &job).await?;
+    match next_deadline(tx, &record.id).await? {
+        Some(deadline) if parked => {
+            job::enqueue(tx, &job, deadline).await?;
+            Ok(Purge::Held)
+        }
+        Some(deadline) => Ok(Purge::NotBefore(deadline)),
+        None if parked => Ok(Purge::Held),
+        None => Ok(Purge::Withdrawn),
+    }
+}
+
+/// Whether held runs are meant, or the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Yes,
+    No,
+}
+
 /// The next runs of a deletion whose deadline has passed, or that are tombstones with something left below them.
-async fn due(tx: &WriteTx, deletion_id: &str) -> Result<Vec<RunId>> {
+async fn due(tx: &WriteTx, deletion_id: &str, held: Held) -> Result<Vec<RunId>> {
+    let free = hold::no_hold_on_run();
+    let which = if held == Held::Yes { format!("NOT {free}") } else { free };
     // Plan: ix_deletion_item_state, in its order, then the primary key of run.
-    let sql = "SELECT r.id FROM deletion_item i JOIN run r ON r.id = i.subject_id \
-               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
-               AND (r.lifecycle = 'purged' OR (r.lifecycle = 'deleted' AND r.purge_after <= $2)) \
-               ORDER BY i.subject_id LIMIT $3";
-    let statement =
-        dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into(), RUNS.into()]);
-    let rows = tx.connection().query_all_raw(statement).await?;
+    let sql = format!(
+        "SELECT run.id FROM deletion_item i JOIN run ON run.id = i.subject_id \
+         WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
+         AND (run.lifecycle = 'purged' OR (run.lifecycle = 'deleted' AND run.purge_after <= $2 AND {which})) \
+         ORDER BY i.subject_id LIMIT $3"
+    );
+    let values = [deletion_id.into(), tx.now().into(), RUNS.into()];
+    let rows = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
@@ -133,8 +163,9 @@ async fn due(tx: &WriteTx, deletion_id: &str) -> Result<Vec<RunId>> {
 async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timestamp>> {
     // Plan: the same, all of them.
     let sql = "SELECT MIN(r.purge_after) FROM deletion_item i JOIN run r ON r.id = i.subject_id \
-               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' AND r.lifecycle = 'deleted'";
-    let statement = dialect::statement(tx.connection(), sql, [deletion_id.into()]);
+               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
+               AND r.lifecycle = 'deleted' AND r.purge_after > $2";
+    let statement = dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into()]);
     let row = tx.connection().query_one_raw(statement).await?;
     let row = row.ok_or_else(|| Error::internal("MIN gave no row"))?;
     Ok(row.try_get_by_index(0)?)

@@ -13,7 +13,9 @@ use crate::artifact;
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{project, run};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{ProjectId, RunId};
+use crate::job::JobKind;
 use crate::project::{ProjectState, remove_all_members};
 use crate::run::{self as runs, Lifecycle};
 
@@ -25,6 +27,10 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     let project_id = record.project_id;
     if record.purge_after > tx.now() {
         return Ok(Purge::NotBefore(record.purge_after));
+    }
+    let job = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
+    if hold::parks(tx, Target::Project(project_id), &job).await? {
+        return Ok(Purge::Held);
     }
     if !bury_project(tx, project_id).await? {
         return Ok(Purge::Withdrawn);

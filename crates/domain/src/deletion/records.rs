@@ -206,6 +206,23 @@ pub(super) async fn pending_of_run(db: &impl Source, id: RunId) -> Result<Option
     }
 }
 
+/// Runs that a deletion has in the trash, in the order of their ids.
+pub(super) async fn pending_runs(db: &impl Source, id: &str, limit: Option<u64>) -> Result<Vec<RunId>> {
+    // Plan: ix_deletion_item_state.
+    let ids: Vec<i64> = item::Entity::find()
+        .select_only()
+        .column(item::Column::SubjectId)
+        .filter(item::Column::DeletionId.eq(id))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .order_by_asc(item::Column::SubjectId)
+        .limit(limit)
+        .into_tuple()
+        .all(db.connection())
+        .await?;
+    Ok(ids.into_iter().map(RunId).collect())
+}
+
 /// The deletion that a project is in the trash by.
 pub(super) async fn pending_of_project(db: &impl Source, id: ProjectId) -> Result<Deletion> {
     // Plan: ix_deletion_project_id.

@@ -1,9 +1,9 @@
 //! Back from the trash, exactly as it was.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect as _};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::archive::{hold, revive};
+use super::archive::{lock, revive};
 use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records};
 use crate::account::{Caller, Role};
 use crate::bulk::Refused;
@@ -20,7 +20,7 @@ const MOST_AT_ONCE: u64 = 200;
 
 /// Brings a run back from the trash, or from the archive, exactly as it was.
 pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    let found = hold(tx, caller, id).await?;
+    let found = lock(tx, caller, id).await?;
     restore_one(tx, found).await
 }
 
@@ -76,23 +76,11 @@ pub async fn restore_all(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Dele
         return records::get(tx, id).await;
     }
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
-    // Plan: ix_deletion_item_state.
-    let ids: Vec<i64> = item::Entity::find()
-        .select_only()
-        .column(item::Column::SubjectId)
-        .filter(item::Column::DeletionId.eq(id))
-        .filter(item::Column::State.eq(ItemState::Pending))
-        .filter(item::Column::Kind.eq(ItemKind::Run))
-        .order_by_asc(item::Column::SubjectId)
-        .limit(MOST_AT_ONCE + 1)
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
+    let ids = records::pending_runs(tx, id, Some(MOST_AT_ONCE + 1)).await?;
     if u64::try_from(ids.len()).map_err(Error::internal)? > MOST_AT_ONCE {
         let reason = format!("has more than {MOST_AT_ONCE} runs; restore them with restoreRuns");
         return Err(Error::invalid("TOO_MANY", "id", reason));
     }
-    let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
     let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
     runs.sort_by_key(|run| run.id);
     for run in runs {

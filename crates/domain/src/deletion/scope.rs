@@ -9,6 +9,7 @@ use crate::account::{Caller, Role};
 use crate::artifact::{self, Made, NamedPlace};
 use crate::db::Source;
 use crate::error::{Error, Result};
+use crate::hold;
 use crate::id::{ArtifactId, ProjectId, RunId};
 use crate::project;
 
@@ -22,6 +23,8 @@ pub(super) struct Scope {
     made: BTreeMap<RunId, Vec<Made>>,
     places: HashMap<ArtifactId, Vec<NamedPlace>>,
     writable: HashSet<ProjectId>,
+    held_runs: HashMap<RunId, String>,
+    held_versions: HashMap<ArtifactId, String>,
 }
 
 /// What becomes of the artifacts of a deleted run.
@@ -34,14 +37,16 @@ pub(super) enum Fate {
 }
 
 impl Scope {
-    /// Looks at what these runs made, if that is to go with them.
+    /// Looks at who holds these runs, and at what they made, if that is to go with them. Who is about to write has called
+    /// [`hold::freeze`] before.
     pub(super) async fn load(
         db: &impl Source,
         caller: &Caller,
         runs: &[RunId],
         with: WithRuns,
     ) -> Result<Self> {
-        let mut scope = Self { with, ..Self::default() };
+        let held_runs = hold::reasons_of_runs(db, runs).await?;
+        let mut scope = Self { with, held_runs, ..Self::default() };
         if !with.artifacts {
             return Ok(scope);
         }
@@ -52,6 +57,7 @@ impl Scope {
         let roles = project::get_roles(db, caller, &projects).await?;
         scope.writable =
             roles.into_iter().filter(|(_, role)| *role >= Role::Member).map(|(id, _)| id).collect();
+        scope.held_versions = hold::reasons_of_versions(db, &ids).await?;
         for place in artifact::places_of(db, &ids).await? {
             scope.places.entry(place.artifact_id).or_default().push(place);
         }
@@ -84,10 +90,15 @@ impl Scope {
 
     /// Everything that keeps this run from being deleted so.
     pub(super) fn obstacles(&self, run: RunId) -> Vec<Obstacle> {
-        if self.fate(run) == Fate::Stay {
-            return Vec::new();
+        let mut found = Vec::new();
+        if let Some(reason) = self.held_runs.get(&run) {
+            let (name, reason) = (format!("run {}", run.to_node_id()), held(reason));
+            found.push(Obstacle { code: "HELD", run_id: run, name, reason });
         }
-        self.made(run).iter().flat_map(|made| self.obstacles_of(made)).collect()
+        if self.fate(run) == Fate::Go {
+            found.extend(self.made(run).iter().flat_map(|made| self.obstacles_of(made)));
+        }
+        found
     }
 
     fn obstacles_of(&self, made: &Made) -> Vec<Obstacle> {
@@ -97,6 +108,10 @@ impl Scope {
         };
         if !self.writable.contains(&made.project_id) {
             add("FORBIDDEN", &made.name, "you may not delete it where it was made".to_owned());
+        }
+        if let Some(reason) = self.held_versions.get(&made.artifact_id) {
+            let home = self.places(made.artifact_id).iter().find(|place| !place.is_link);
+            add("HELD", home.map_or(&made.name, |home| &home.path), held(reason));
         }
         for place in self.places(made.artifact_id) {
             if !place.protected.is_empty() {
@@ -122,6 +137,10 @@ impl Scope {
     pub(super) fn check(&self, run: RunId) -> Result<()> {
         refuse(&self.obstacles(run))
     }
+}
+
+fn held(reason: &str) -> String {
+    format!("an administrator holds it ({reason})")
 }
 
 /// The error that these obstacles are, if there are any: each of them named.

@@ -21,11 +21,13 @@ pub(crate) mod deletion;
 pub(crate) mod deletion_item;
 #[expect(clippy::module_inception, reason = "W&B's word for who owns projects; sea-orm's word for a table")]
 pub(crate) mod entity;
+pub(crate) mod held_job;
 pub(crate) mod history_chunk;
 pub(crate) mod history_rollup;
 pub(crate) mod history_segment;
 pub(crate) mod history_span;
 pub(crate) mod history_stream;
+pub(crate) mod hold;
 pub(crate) mod invite;
 pub(crate) mod job;
 pub(crate) mod member;

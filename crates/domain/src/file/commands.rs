@@ -13,6 +13,7 @@ use crate::blob;
 use crate::db::{Db, Source, WriteTx};
 use crate::entity::run_file::{self, Column};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::{BlobId, FileId, ProjectId, RunId};
 use crate::project;
 use crate::run;
@@ -80,6 +81,8 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     for project in projects {
         project::authorize(tx, caller, project, Role::Member).await?;
     }
+    let owners: BTreeSet<RunId> = rows.iter().map(|row| row.run_id).collect();
+    hold::check(tx, Target::Runs(&Vec::from_iter(owners))).await?;
     run_file::Entity::delete_many()
         .filter(Column::Id.is_in(ids.iter().copied()))
         .exec(tx.connection())

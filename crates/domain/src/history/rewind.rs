@@ -18,6 +18,7 @@ use crate::blob;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::{history_chunk, history_rollup, history_segment, history_stream, run_document};
 use crate::error::{Error, Result};
+use crate::hold::{self, Target};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::json;
@@ -48,6 +49,7 @@ pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<
     for _ in 0..MOST_READS {
         let Some(cutoff) = Cutoff::find(db, blobs, id, step).await? else { return stay(db, id).await };
         let tx = db.begin_write().await?;
+        hold::check(&tx, Target::Runs(&[id])).await?;
         let run = locked(&tx, id).await?;
         if cutoff.layout.is_same(&Layout::load(&tx, id, Stream::History).await?) {
             if cut(&tx, id, &cutoff).await? {
@@ -105,6 +107,7 @@ fn missing(id: RunId) -> Error {
 /// Nothing of the run goes, but its writer begins without knowing it.
 async fn stay(db: &Db, id: RunId) -> Result<Run> {
     let tx = db.begin_write().await?;
+    hold::check(&tx, Target::Runs(&[id])).await?;
     let run = locked(&tx, id).await?;
     if let Some(summary) = summary_of(&tx, id).await? {
         run::inherit_summary(&tx, &run, summary).await?;

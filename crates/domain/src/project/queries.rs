@@ -136,6 +136,15 @@ pub(crate) async fn hold(tx: &WriteTx, ids: &[ProjectId]) -> Result<HashMap<Proj
     Ok(query.all(tx.connection()).await?.into_iter().map(|project| (project.id, project)).collect())
 }
 
+/// The project of that id, whatever its state.
+pub(crate) async fn find_any(
+    db: &impl Source,
+    caller: &Caller,
+    id: ProjectId,
+) -> Result<Option<project::Model>> {
+    Ok(project::Entity::find_by_id(id).filter(visible_to(caller)).one(db.connection()).await?)
+}
+
 /// The project of that id, whatever its state, locked until the transaction ends.
 pub(crate) async fn hold_any(tx: &WriteTx, caller: &Caller, id: ProjectId) -> Result<project::Model> {
     let query = project::Entity::find_by_id(id).filter(visible_to(caller)).lock_exclusive();

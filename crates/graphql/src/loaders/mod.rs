@@ -1,12 +1,14 @@
 //! One statement for what many objects of an answer need.
 
 mod artifact;
+mod hold;
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
 pub(crate) use self::artifact::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf, TagsOfCollection};
+pub(crate) use self::hold::PathOf;
 
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};

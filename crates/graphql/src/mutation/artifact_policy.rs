@@ -52,7 +52,7 @@ impl ArtifactPolicyMutation {
         Ok(Some(SuccessPayload::done(input.client_mutation_id)))
     }
 
-    /// Sets the aliases of a project that only its administrators move, and whose versions nobody else deletes.
+    /// Sets the aliases of a project that only its administrators move, and whose versions nobody deletes.
     async fn set_protected_aliases(
         &self,
         ctx: &Context<'_>,

@@ -8,6 +8,7 @@ mod artifact_file;
 mod artifact_policy;
 pub(crate) mod deletion;
 mod file;
+mod hold;
 mod member;
 mod organization;
 mod project;
@@ -53,6 +54,7 @@ struct ProjectMutations(
     project::ProjectMutation,
     project_member::ProjectMemberMutation,
     deletion::DeletionMutation,
+    hold::HoldMutation,
 );
 
 #[derive(Debug, Default, MergedObject)]

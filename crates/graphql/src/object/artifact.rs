@@ -4,12 +4,13 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Union}
 
 use counterweight_domain as domain;
 use counterweight_domain::artifact::{self, ArtifactRole};
+use counterweight_domain::hold::Subject;
 use counterweight_domain::id::{ArtifactId, CollectionId, RunArtifactId};
 
 use super::artifact_collection::{ArtifactCollection, ArtifactSequence};
 use super::artifact_file::{MOST_ENTRIES, entries_by_name, entry_page};
 use super::{
-    ArtifactCollectionMembershipConnection, ArtifactManifest, ArtifactType, FileConnection, Run,
+    ArtifactCollectionMembershipConnection, ArtifactManifest, ArtifactType, FileConnection, Hold, Run,
     RunConnection,
 };
 use super::{RunEdge, User};
@@ -234,6 +235,11 @@ impl Artifact {
     /// Global id.
     async fn id(&self) -> ID {
         self.0.id.to_node_id().into()
+    }
+
+    /// What keeps it from being deleted: a hold on it. One on a project that it is in is shown there.
+    async fn hold(&self, ctx: &Context<'_>) -> Result<Option<Hold>> {
+        Hold::on_first(ctx, &[Subject::Artifact(self.0.id)]).await
     }
 
     /// Where it stands.

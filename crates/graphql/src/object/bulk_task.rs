@@ -27,7 +27,8 @@ enum BulkState {
     Complete,
     /// It was told to end; what was changed stays so.
     Cancelled,
-    /// Broken off, since a project that it is about was deleted, or who asked for it may no longer do so.
+    /// Broken off: a project that it is about was deleted, or is held so that no run leaves it; or who asked for it may no longer
+    /// do so.
     Stopped,
 }
 

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use counterweight_domain::account::Role;
 use counterweight_domain::artifact::{self, Place};
 use counterweight_domain::filter::{RunFilter, RunOrder};
+use counterweight_domain::hold::Subject;
 use counterweight_domain::project::{self, Project as Row};
 use counterweight_domain::run::{self, Grouping};
 
@@ -17,8 +18,8 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
-    Entity, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge, RunFieldConnection,
-    RunFieldSource, RunGroupConnection, run_groups,
+    Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
+    RunFieldConnection, RunFieldSource, RunGroupConnection, run_groups,
 };
 use crate::scalars::{DateTime, JsonString};
 
@@ -98,6 +99,11 @@ impl Project {
     /// Global id.
     async fn id(&self) -> ID {
         self.0.id.to_node_id().into()
+    }
+
+    /// What keeps it from being deleted: a hold on it. One on something in it keeps it too.
+    async fn hold(&self, ctx: &Context<'_>) -> Result<Option<Hold>> {
+        Hold::on_first(ctx, &[Subject::Project(self.0.id)]).await
     }
 
     /// The id from which the client takes the number.

@@ -9,13 +9,14 @@ use counterweight_domain::account::Role;
 use counterweight_domain::artifact::ArtifactRole;
 use counterweight_domain::file::Grant;
 use counterweight_domain::history::{self, Axis, BucketSpec, Sample, SampleSpec, StepRange, Stream};
+use counterweight_domain::hold::Subject;
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
 
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
 use super::{
-    AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, LogLineConnection, ParquetHistory,
-    Project, RunInfo, User, history_buckets,
+    AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, Hold, LogLineConnection,
+    ParquetHistory, Project, RunInfo, User, history_buckets,
 };
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
@@ -179,6 +180,11 @@ impl Run {
     /// Until when a deleted run can be restored.
     async fn purge_after(&self) -> Option<DateTime> {
         self.0.purge_after.map(DateTime)
+    }
+
+    /// What keeps it from being deleted: a hold on it, or else on its project.
+    async fn hold(&self, ctx: &Context<'_>) -> Result<Option<Hold>> {
+        Hold::on_first(ctx, &[Subject::Run(self.0.id), Subject::Project(self.0.project_id)]).await
     }
 
     /// Its tags.

@@ -7,14 +7,14 @@ use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 
 use counterweight_domain::deletion::DeletionQuery;
 use counterweight_domain::id::{ArtifactId, CollectionId};
-use counterweight_domain::{Error, account, artifact, bulk, deletion, project as domain_project, run};
+use counterweight_domain::{Error, account, artifact, bulk, deletion, hold, project as domain_project, run};
 
 use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
-    Artifact, ArtifactCollection, BulkTask, DeletionConnection, Entity, Organization, Project,
-    ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
+    Artifact, ArtifactCollection, BulkTask, DeletionConnection, Entity, Hold, HoldConnection, HoldEdge,
+    Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
 };
 use server_info::ServerInfo;
 
@@ -188,6 +188,30 @@ impl MainQuery {
         let request = ctx.request()?;
         let found = artifact::find_by_client_id(&request.db, &request.caller, &client_id).await;
         Ok(found.or_graphql()?.map(|found| ClientIdMapping { server_id: found.id.to_node_id().into() }))
+    }
+
+    /// Holds on things that the viewer sees, last placed first; with `released` also those that have ended.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn holds(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        released: Option<bool>,
+    ) -> Result<HoldConnection> {
+        let request = ctx.request()?;
+        let wanted = connection::page_size(first)?;
+        let released = released.unwrap_or_default();
+        let after = connection::decode("holds", after.as_deref())?;
+        let rows = hold::list(&request.db, &request.caller, released, after, wanted + 1).await;
+        let (rows, has_next_page) = connection::cut(rows.or_graphql()?, wanted);
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = connection::encode("holds", &row.id)?;
+            edges.push(HoldEdge { node: Hold(row), cursor });
+        }
+        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
+        Ok(HoldConnection { edges, page_info: PageInfo { end_cursor, has_next_page } })
     }
 
     /// A change to many runs that the viewer asked for.
