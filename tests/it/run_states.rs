@@ -50,6 +50,14 @@ backend_test!(stopping_a_run_that_has_ended_does_nothing, |app| {
     assert_eq!(run.show("state stopped").await, json!({"state": "finished", "stopped": false}));
 });
 
+backend_test!(a_run_that_waits_to_start_is_killed_at_once, |app| {
+    let run = app.ada.run_with("demo", "r", json!({"state": "pending"})).await;
+    run.change("stopRun").await;
+    assert_eq!(run.state().await, "killed");
+    app.ada.run("demo", "r").await;
+    assert_eq!(run.show("state stopped").await, json!({"state": "running", "stopped": false}));
+});
+
 backend_test!(a_silent_run_has_crashed, |app| {
     let silent = app.ada.run("demo", "silent").await;
     let ended = app.ada.run("demo", "ended").await;

@@ -106,6 +106,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
         JobKind::PruneJobs => {
             job::prune(db, JobState::Done, db.now().before(KEEP_DONE)).await?;
             job::prune(db, JobState::Dead, db.now().before(KEEP_DEAD)).await?;
+            run::forget_submissions(db).await?;
             Ok(())
         }
     }

@@ -46,4 +46,5 @@ pub(crate) mod run_file;
 pub(crate) mod run_value;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+pub(crate) mod submission;
 pub(crate) mod user;

@@ -74,7 +74,7 @@ pub enum JobKind {
     CrashStaleRuns,
     /// Remove bytes that nothing refers to.
     Collect,
-    /// Forget jobs that ended long ago.
+    /// Forget jobs that ended long ago, and the keys that runs were submitted under.
     PruneJobs,
 }
 

@@ -15,17 +15,42 @@ use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::project::{self, ProjectState};
 
-/// Tells the run's writer to stop with its next answer. Of no effect on a run that has ended.
-pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<()> {
+/// A run that was to stop.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// As it is now.
+    pub run: Run,
+    /// Whether it had not ended before.
+    pub was_active: bool,
+}
+
+/// Tells the run's writer to stop with its next answer. One that waits to start has none and ends here. Of no effect on
+/// a run that has ended.
+pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Stopped> {
     let found = get(tx, caller, id).await?;
     if !found.state.is_active() {
-        return Ok(());
+        return Ok(Stopped { run: found, was_active: false });
     }
+    let waits = found.state == RunState::Pending;
     let mut row = found.into_active_model();
     row.stop_requested = Set(true);
     row.updated_at = Set(tx.now());
-    row.update(tx.connection()).await?;
-    Ok(())
+    if waits {
+        row.state = Set(RunState::Killed);
+        row.finished_at = Set(Some(tx.now()));
+        job::enqueue(tx, &JobKind::SettleHistory { run_id: id }, tx.now()).await?;
+    }
+    Ok(Stopped { run: row.update(tx.connection()).await?, was_active: true })
+}
+
+/// A run that has ended, locked until the transaction ends, for who may write to it. `RUN_ACTIVE` while it waits or runs.
+pub async fn hold_ended(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
+    let found = get(tx, caller, id).await?;
+    if found.state.is_active() {
+        let reason = format!("the run has not ended: it is {}", found.state);
+        return Err(Error::Precondition { code: "RUN_ACTIVE", reason });
+    }
+    Ok(found)
 }
 
 /// `updateRunState`: the few changes that a user may ask for.

@@ -1,6 +1,7 @@
 //! Runs.
 
 mod access;
+mod across;
 mod changes;
 mod commands;
 mod display_name;
@@ -16,10 +17,12 @@ mod queries;
 mod segments;
 mod sort_key;
 mod state;
+mod submit;
 mod upsert;
 
+pub use self::across::{Across, list_across};
 pub use self::changes::{Changes, list_changes};
-pub use self::commands::{crash_stale, request_state, stop};
+pub use self::commands::{Stopped, crash_stale, hold_ended, request_state, stop};
 pub use self::documents::Document;
 pub(crate) use self::documents::{add_keys, inherit_summary, merge_summary, take as take_documents};
 pub(crate) use self::edits::apply as edit;
@@ -37,6 +40,7 @@ pub(crate) use self::queries::{
     find_many_including_deleted, hold, hold_reachable, load_apart_from_project, load_for_update, path_of,
 };
 pub use self::state::{Lifecycle, RunState, Tags, ValueScope};
+pub use self::submit::{Once, forget_submissions, submit};
 pub use self::upsert::{Upsert, Upserted, upsert};
 #[cfg(test)]
 pub(crate) use self::{access::Access, listing::list_by, segments::Listing};

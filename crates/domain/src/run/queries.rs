@@ -29,7 +29,7 @@ fn to_project() -> RelationDef {
         .into()
 }
 
-fn to_entity() -> RelationDef {
+pub(super) fn to_entity() -> RelationDef {
     project_entity::Entity::belongs_to(entity::Entity)
         .from(project_entity::Column::EntityId)
         .to(entity::Column::Id)
@@ -42,7 +42,7 @@ fn visible(caller: &Caller) -> Select<run::Entity> {
 }
 
 /// The same without those that went to the trash with their project.
-fn in_live_projects(caller: &Caller) -> Select<run::Entity> {
+pub(super) fn in_live_projects(caller: &Caller) -> Select<run::Entity> {
     visible(caller).filter(project_entity::Column::State.eq(ProjectState::Live))
 }
 
