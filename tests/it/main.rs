@@ -33,6 +33,7 @@ mod groups;
 mod history;
 mod holds;
 mod ingest_model;
+mod jobs;
 mod limits;
 mod plans;
 mod projects;

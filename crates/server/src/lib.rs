@@ -16,6 +16,7 @@ mod recent;
 pub mod rest;
 mod router;
 mod run_paths;
+pub mod seats;
 mod state;
 pub mod telemetry;
 mod ui;

@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::graphql_http::Media;
 use crate::middleware::RequestId;
+use crate::rest::jobs;
 
 /// A request that failed as a whole.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Problem {
 enum Shape {
     /// `{"error", "code", "request_id"}`
     Rest,
+    /// `{"detail"}`, of the API for schedulers.
+    Detail,
     /// `{"errors": [{"message", "extensions": {"code", "requestId"}}]}`
     GraphQl(Media),
 }
@@ -85,6 +88,11 @@ impl Problem {
         self.status
     }
 
+    /// What is told.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The stable name.
     pub fn code(&self) -> &'static str {
         self.code
@@ -93,6 +101,7 @@ impl Problem {
     fn body(&self, id: &RequestId) -> Response {
         let (message, code, id) = (&self.message, self.code, id.as_str());
         match self.shape {
+            Shape::Detail => Json(json!({ "detail": message })).into_response(),
             Shape::Rest => Json(json!({ "error": message, "code": code, "request_id": id })).into_response(),
             Shape::GraphQl(media) => {
                 let extensions = json!({ "code": code, "requestId": id });
@@ -159,8 +168,12 @@ impl IntoResponse for Problem {
 
 /// Middleware that writes and logs the problems of the routes below it.
 pub async fn render(id: RequestId, request: Request, next: Next) -> Response {
+    let is_job = request.uri().path().starts_with(jobs::ROOT);
     let mut response = next.run(request).await;
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let Some(mut problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    if is_job {
+        problem.shape = Shape::Detail;
+    }
     problem.log();
     let mut response = problem.body(&id);
     *response.status_mut() = problem.status;

@@ -16,7 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::middleware::{assign_request_id, trace};
 use crate::problem::{self, Problem};
-use crate::rest::{artifacts, file_stream, files, graphql, health, objects, prometheus};
+use crate::rest::{artifacts, file_stream, files, graphql, health, jobs, objects, prometheus};
 use crate::state::AppState;
 use crate::ui;
 
@@ -40,6 +40,11 @@ pub fn router(state: AppState) -> Router {
         .route("/graphql", get(graphql::graphql).post(graphql::graphql))
         .route("/files/{entity}/{project}/{run}/file_stream", post(file_stream::file_stream))
         .merge(bytes_routes())
+        .route("/api/v1/openapi.json", get(jobs::openapi))
+        .route("/api/v1/runs", get(jobs::list).post(jobs::submit))
+        .route("/api/v1/runs/{id}", get(jobs::get).delete(jobs::delete))
+        .route("/api/v1/runs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/runs/{id}/stream", get(jobs::stream))
         .route("/healthz", get(health::healthz))
         .route("/ready", get(health::ready))
         .route("/metrics", get(prometheus::metrics))

@@ -10,6 +10,7 @@ use counterweight_storage::BlobStore;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -31,7 +32,8 @@ async fn server() -> (Router, TempDir) {
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let blobs = BlobStore::open("memory://").unwrap();
     let (history, _) = history::Writer::new(db.clone(), blobs.clone());
-    let state = AppState::new(&config, db, blobs, history, graphql, metrics).await.unwrap();
+    let stop = CancellationToken::new();
+    let state = AppState::new(&config, db, blobs, history, graphql, metrics, stop).await.unwrap();
     (router(state), folder)
 }
 

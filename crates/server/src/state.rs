@@ -5,6 +5,7 @@ use counterweight_domain::deletion::Retention;
 use counterweight_domain::{Db, Result, account, history};
 use counterweight_storage::{BlobStore, UrlSigner};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::auth::SignInCache;
@@ -12,6 +13,7 @@ use crate::config::{Config, Presign};
 use crate::graphql_http::GraphQlExecutor;
 use crate::middleware::body::BodyMemory;
 use crate::run_paths::RunPaths;
+use crate::seats::Seats;
 
 /// What the routes share.
 #[derive(Clone, Debug)]
@@ -42,6 +44,10 @@ pub struct AppState {
     pub graphql: GraphQlExecutor,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// Connections that stay open.
+    pub seats: Seats,
+    /// Cancelled when they are to end.
+    pub stop: CancellationToken,
 }
 
 impl AppState {
@@ -53,6 +59,7 @@ impl AppState {
         history: history::Writer,
         graphql: GraphQlExecutor,
         metrics: PrometheusHandle,
+        stop: CancellationToken,
     ) -> Result<Self> {
         let signer = Arc::new(UrlSigner::new(&account::shared_secret(&db, "object_urls").await?));
         let run_paths = Arc::new(RunPaths::new(db.clone()));
@@ -71,6 +78,8 @@ impl AppState {
             sign_ins,
             graphql,
             metrics,
+            seats: Seats::default(),
+            stop,
         })
     }
 }

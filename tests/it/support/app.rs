@@ -14,6 +14,7 @@ use counterweight_worker::{Settings, Worker, gc};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, TestDatabase};
 use super::client::Client;
@@ -182,7 +183,8 @@ async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState
     let graphql =
         GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    AppState::new(&config, db.clone(), blobs.clone(), history, graphql, metrics).await.unwrap()
+    let stop = CancellationToken::new();
+    AppState::new(&config, db.clone(), blobs.clone(), history, graphql, metrics, stop).await.unwrap()
 }
 
 fn worker_settings() -> Settings {

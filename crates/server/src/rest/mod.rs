@@ -6,5 +6,6 @@ pub mod file_stream;
 pub mod files;
 pub mod graphql;
 pub mod health;
+pub mod jobs;
 pub mod objects;
 pub mod prometheus;
