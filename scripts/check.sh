@@ -79,6 +79,7 @@ step "tests, on SQLite and PostgreSQL" rust_tests
 step "documentation tests" cargo test --locked --workspace --doc --quiet
 step "schema.graphql unchanged" schema_unchanged
 step "GraphQL over HTTP" npm --prefix tests/http test
+step "types of the Python package" .venv/sdk-0.31/bin/python -m mypy --config-file clients/python/pyproject.toml
 if $all; then
   for client in 0.31 0.21; do
     for place in "sqlite folder" "postgres folder" "postgres s3"; do
