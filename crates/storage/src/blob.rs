@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt as _};
 
 use crate::backend::Backend;
 use crate::digest::{ContentDigest, Hasher, Md5Digest};
@@ -65,6 +65,8 @@ pub struct Listed {
     pub key: ObjectKey,
     /// The size of the object.
     pub size_bytes: u64,
+    /// When it was put, by the store's clock, in microseconds since the Unix epoch.
+    pub put_at: i64,
 }
 
 impl BlobStore {
@@ -176,10 +178,29 @@ impl BlobStore {
 
     /// Every object whose key begins with the segments of `prefix`; the order is the backend's.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Listed, StorageError>> {
+        self.listed(self.backend.objects.list(Some(&self.backend.within(&Path::from(prefix)))))
+    }
+
+    /// Those of them whose keys come after `after`; the order is the backend's all the same.
+    pub fn list_after(
+        &self,
+        prefix: &str,
+        after: &ObjectKey,
+    ) -> BoxStream<'static, Result<Listed, StorageError>> {
+        let prefix = self.backend.within(&Path::from(prefix));
+        self.listed(self.backend.objects.list_with_offset(Some(&prefix), &self.path(after)))
+    }
+
+    fn listed(
+        &self,
+        found: BoxStream<'static, object_store::Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<Listed, StorageError>> {
         let blobs = self.clone();
-        patiently(self.backend.objects.list(Some(&self.backend.within(&Path::from(prefix)))))
+        patiently(found)
             .try_filter_map(move |object| {
-                let listed = blobs.key(&object.location).map(|key| Listed { key, size_bytes: object.size });
+                let put_at = object.last_modified.timestamp_micros();
+                let listed = blobs.key(&object.location);
+                let listed = listed.map(|key| Listed { key, size_bytes: object.size, put_at });
                 std::future::ready(Ok(listed))
             })
             .boxed()

@@ -17,6 +17,8 @@ mod part;
 mod presign;
 mod receive;
 mod signed_url;
+#[cfg(any(test, feature = "fault"))]
+mod test_s3;
 #[cfg(test)]
 mod testing;
 mod upload;

@@ -3,22 +3,15 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{self, TryStreamExt as _};
-use object_store::aws::AmazonS3Builder;
 use url::Url;
 
-use crate::backend::Backend;
 use crate::blob::{BlobStore, Listed, PutLimit, Stored};
 use crate::error::{BoxError, StorageError};
 use crate::key::ObjectKey;
 use crate::multipart::Unfinished;
-
-/// The address of an S3 for tests; `scripts/s3.sh` prints it.
-const S3: &str = "COUNTERWEIGHT_TEST_S3_URL";
-const BUCKET: &str = "counterweight";
 
 pub(crate) const PART: usize = 5 * 1024 * 1024;
 pub(crate) const ANY: PutLimit = PutLimit { max_bytes: u64::MAX, expected_bytes: None };
@@ -42,24 +35,9 @@ impl TestStore {
         Self { blobs: BlobStore::open(url.as_str()).unwrap(), folder: Some(folder), is_moto: false }
     }
 
-    /// None where no server is given; the checks of the project give one.
-    #[expect(clippy::disallowed_methods, reason = "tests have no config")]
+    /// None where no server is given.
     pub(crate) fn s3() -> Option<Self> {
-        static STORES: AtomicU64 = AtomicU64::new(0);
-        let endpoint = std::env::var(S3).ok();
-        assert!(
-            endpoint.is_some() || std::env::var("CI").is_err(),
-            "{S3} is not set; scripts/s3.sh starts one"
-        );
-        let number = STORES.fetch_add(1, Ordering::Relaxed);
-        let url = format!("s3://{BUCKET}/{}-{number}/objects", std::process::id());
-        let builder = AmazonS3Builder::new()
-            .with_endpoint(endpoint?)
-            .with_access_key_id("test")
-            .with_secret_access_key("test")
-            .with_region("eu-central-1");
-        let backend = Backend::s3(builder, &Url::parse(&url).unwrap()).unwrap();
-        Some(Self { blobs: BlobStore::on(backend), folder: None, is_moto: true })
+        Some(Self { blobs: BlobStore::on_test_s3()?, folder: None, is_moto: true })
     }
 
     pub(crate) fn each() -> Vec<Self> {

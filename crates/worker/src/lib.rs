@@ -1,5 +1,6 @@
 //! Does the jobs of the queue, and removes from the object store what nothing refers to.
 
+pub mod fsck;
 pub mod gc;
 mod handlers;
 mod runner;

@@ -34,7 +34,7 @@ impl ContentDigest {
     }
 
     /// As the store checks it.
-    pub(super) fn stored(self) -> storage::ContentDigest {
+    pub fn stored(self) -> storage::ContentDigest {
         self.0
     }
 }

@@ -24,7 +24,7 @@ const BATCH: usize = 1000;
 pub async fn begin(tx: &WriteTx) -> Result<(BlobId, ObjectKey)> {
     let uuid = tx.env().uuid();
     let [.., last] = uuid.as_bytes();
-    let key = ObjectKey::parse(format!("blobs/{last:02x}/{uuid}")).map_err(Error::internal)?;
+    let key = ObjectKey::parse(format!("{}/{uuid}", shard(*last))).map_err(Error::internal)?;
     let blob = ActiveModel {
         id: NotSet,
         object_key: Set(key.to_string()),
@@ -41,6 +41,15 @@ pub async fn begin(tx: &WriteTx) -> Result<(BlobId, ObjectKey)> {
     };
     let inserted = Entity::insert(blob).exec(tx.connection()).await?;
     Ok((inserted.last_insert_id, key))
+}
+
+/// The prefixes under which all keys are, in their order.
+pub fn shards() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(shard)
+}
+
+fn shard(number: u8) -> String {
+    format!("blobs/{number:02x}")
 }
 
 /// What bytes are, so that the same need not be stored again for their owner.

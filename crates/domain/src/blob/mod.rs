@@ -10,15 +10,20 @@ mod late;
 mod references;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
 pub use self::collect::{
     Candidate, Cursor, Doom, candidates, doom, due_for_sweep, forget, revive, sweep_failed,
 };
-pub use self::commands::{Content, StoredContent, begin, complete, complete_content, touch, touch_content};
+pub use self::commands::{
+    Content, StoredContent, begin, complete, complete_content, shards, touch, touch_content,
+};
 pub use self::late::discard_late;
 pub(crate) use self::references::references_of;
+pub use self::references::{Referrer, referrers};
+pub use self::verify::{adopt, find_by_key, known_keys, list_by_key, quarantine};
 pub use crate::entity::blob::Model as Blob;
 
 /// Where a blob stands between its first byte and its last.

@@ -1,9 +1,11 @@
 //! Who points at blobs. A table that refers to `blob` is named here and nowhere else.
 
-use sea_orm::Value;
+use sea_orm::{FromQueryResult, Value};
+use serde::Serialize;
 
-use crate::db::dialect;
-use crate::id::{ArtifactId, RunId};
+use crate::db::{Source, dialect};
+use crate::error::Result;
+use crate::id::{ArtifactId, BlobId, RunId};
 
 /// A column that holds a blob's id, with an index on it.
 pub(super) struct Reference {
@@ -68,4 +70,48 @@ pub(crate) fn references_of(runs: &[RunId], artifacts: &[ArtifactId]) -> Option<
         own.join(" UNION ALL ")
     );
     Some((sql, values))
+}
+
+/// Who refers to a blob, for people.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult, Serialize)]
+pub struct Referrer {
+    /// The table that does.
+    pub kind: String,
+    /// `entity/project/run`, or `entity/project/collection:version`.
+    pub place: String,
+    /// The file there; empty where there is one only.
+    pub name: String,
+}
+
+/// Up to `limit` things that refer to a blob.
+pub async fn referrers(source: &impl Source, id: BlobId, limit: u64) -> Result<Vec<Referrer>> {
+    // Plan: the index of each reference; primary keys from there.
+    let rows: Vec<_> = REFERENCES.iter().map(rows_of).collect();
+    let sql = format!("SELECT kind, place, name FROM ({}) AS found LIMIT $2", rows.join(" UNION ALL "));
+    let values: [Value; 2] = [id.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
+    let statement = dialect::statement(source.connection(), sql, values);
+    Ok(Referrer::find_by_statement(statement).all(source.connection()).await?)
+}
+
+/// Selects the [`Referrer`]s of one column.
+fn rows_of(Reference { table, column, owner }: &Reference) -> String {
+    let name = match *table {
+        "run_file" | "artifact_manifest" => "t.name",
+        "artifact_entry" | "artifact_upload" => "t.path",
+        _ => "''",
+    };
+    let (place, joined) = if *owner == OF_ARTIFACT {
+        (
+            "c.name || ':' || COALESCE('v' || CAST(m.version_index AS TEXT), a.state)",
+            "JOIN artifact a ON a.id = t.artifact_id JOIN artifact_collection c ON c.id = a.collection_id \
+             LEFT JOIN artifact_membership m ON m.artifact_id = a.id AND m.collection_id = c.id \
+             JOIN project p ON p.id = c.project_id",
+        )
+    } else {
+        ("r.name", "JOIN run r ON r.id = t.run_id JOIN project p ON p.id = r.project_id")
+    };
+    format!(
+        "SELECT '{table}' AS kind, e.name || '/' || p.name || '/' || {place} AS place, {name} AS name \
+         FROM {table} t {joined} JOIN entity e ON e.id = p.entity_id WHERE t.{column} = $1"
+    )
 }
