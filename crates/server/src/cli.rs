@@ -20,7 +20,7 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Settings: each has a place in config.default.toml and a variable, as gc.grace and COUNTERWEIGHT_GC__GRACE.
-Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong setting.";
+Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong setting; `fsck` has its own.";
 
 /// What `counterweight` does.
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compare bucket and database; exit code 0: they agree, 1: they differ, 2: it could not be finished
+    Fsck(FsckArgs),
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
@@ -54,6 +56,24 @@ pub enum Command {
     Schema,
     /// Check settings, database and object store
     Doctor,
+}
+
+/// `counterweight fsck`
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct FsckArgs {
+    /// Read every object, and hold it to its digests
+    #[arg(long)]
+    pub digests: bool,
+    /// Let the collector remove, after its grace, the objects that the database does not know
+    #[arg(long)]
+    pub quarantine: bool,
+    /// Give files whose bytes are missing those of an object that the database does not know and that is the same
+    #[arg(long)]
+    pub adopt: bool,
+    /// Print a line of JSON for each difference, and one that sums up
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `counterweight user …`

@@ -21,7 +21,7 @@ pub(super) async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
 }
 
 /// The database as it is, if that will do.
-async fn up_to_date(config: &Config) -> anyhow::Result<Db> {
+pub(super) async fn up_to_date(config: &Config) -> anyhow::Result<Db> {
     let db = doctor::open_database(config).await?;
     let pending = counterweight_migrations::count_pending(db.migration_connection()).await;
     let pending = pending.map_err(Error::from).context("cannot read what the database holds")?;

@@ -1,6 +1,7 @@
 //! What the program does, one file per command.
 
 mod doctor;
+mod fsck;
 mod gc;
 mod migrate;
 mod organization;
@@ -34,6 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Worker => worker::run(&config).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Gc { dry_run } => gc::run(&config, dry_run).await,
+        Command::Fsck(wish) => fsck::run(&config, &wish).await,
         Command::User(UserCommand::Create { name, email, admin, api_key }) => {
             user::create(&config, &name, email.as_deref(), admin, api_key.as_deref()).await
         }
@@ -54,8 +56,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
+/// What the program ends with: 1 when it failed, 2 for a wrong usage, and of `fsck` when it could not finish.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<fsck::Unfinished>() || is_wrong_usage(error) { 2 } else { 1 }
+}
+
 /// Whether what failed is what was asked for, not the doing of it.
-pub fn is_wrong_usage(error: &anyhow::Error) -> bool {
+fn is_wrong_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || matches!(cause.downcast_ref(), Some(Error::Invalid { .. }))
