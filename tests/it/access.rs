@@ -55,6 +55,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
     let warden = app.ruler("root").await;
     warden.mutate("holdRun", json!({"id": run.id, "reason": SECRET}), "hold { id }").await;
+    let consumers = "consumers(kind: PROJECT) { edges { node { name bytes } } }";
     let queries = [
         ("viewer", "{ viewer { username teams { edges { node { name storageBytes } } } apiKeys { edges { node { name } } } } }".into()),
         ("serverInfo", "{ serverInfo { features { name } } }".into()),
@@ -72,6 +73,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("clientIDMapping", "{ clientIDMapping(clientID: \"client\") { serverID } }".into()),
         ("deletion", format!("{{ deletion(id: \"{deletion}\") {{ items {{ edges {{ node {{ name }} }} }} }} }}")),
         ("deletions", "{ deletions(entityName: \"ada\") { edges { node { items { edges { node { name } } } } } } }".into()),
+        ("storageUsage", format!("{{ storageUsage(entityName: \"ada\") {{ {consumers} }} }}")),
         ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),
     ];
     // A plan is refused rather than empty, as the deletion would be (`deletion_plans`).

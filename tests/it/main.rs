@@ -48,6 +48,7 @@ mod shared;
 mod signed_urls;
 mod slice;
 mod statements;
+mod storage;
 mod support;
 mod teams;
 mod things;

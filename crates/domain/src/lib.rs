@@ -21,6 +21,7 @@ pub mod project;
 pub mod run;
 #[cfg(test)]
 mod test_support;
+pub mod usage;
 
 #[cfg(test)]
 extern crate self as counterweight_domain;

@@ -28,7 +28,7 @@ pub(super) const REFERENCES: &[Reference] = &[
 ];
 
 /// An SQL condition on a row of `blob`: something refers to it.
-pub(super) fn referenced() -> String {
+pub(crate) fn referenced() -> String {
     let clauses: Vec<_> = REFERENCES
         .iter()
         .map(|Reference { table, column, .. }| {

@@ -37,6 +37,7 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("run_value", "run_id, scope, path"),
     ("run_document", "run_id"),
     ("run_file", "id"),
+    ("run_storage", "run_id"),
     ("alert", "id"),
     ("run_artifact", "id"),
 ];

@@ -8,13 +8,12 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait as _, RelationDef, Select,
 };
 
-use crate::account::{self, Caller};
 use crate::clock::Timestamp;
 use crate::db::{Source, dialect};
 use crate::entity::run_file::Column;
 use crate::entity::{blob, project, run, run_file};
 use crate::error::{Error, Result};
-use crate::id::{BlobId, EntityId, FileId, RunId};
+use crate::id::{BlobId, FileId, RunId};
 use crate::project::ProjectState;
 use crate::run::Lifecycle;
 
@@ -162,28 +161,4 @@ pub async fn count_many(db: &impl Source, runs: &[RunId]) -> Result<HashMap<RunI
         .all(db.connection())
         .await?;
     Ok(counts.into_iter().collect())
-}
-
-/// Bytes of all that an entity's projects can still read or restore, each counted once however often it is referred to; none
-/// for an entity that the caller does not belong to.
-pub async fn stored_bytes(db: &impl Source, caller: &Caller, owner: EntityId) -> Result<i64> {
-    if account::get_roles(db, caller, &[owner]).await?.is_empty() {
-        return Ok(0);
-    }
-    // Plan: project by owner; run, run_file and blob by their parents; collection, artifact, entry and manifest alike.
-    let statement = dialect::statement(
-        db.connection(),
-        "SELECT CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS bytes FROM blob b WHERE b.id IN (
-         SELECT f.blob_id FROM project p JOIN run r ON r.project_id = p.id JOIN run_file f ON f.run_id = r.id
-         WHERE p.entity_id = $1
-         UNION SELECT n.blob_id FROM project p JOIN artifact_collection c ON c.project_id = p.id
-         JOIN artifact a ON a.collection_id = c.id JOIN artifact_entry n ON n.artifact_id = a.id
-         WHERE p.entity_id = $1 AND n.blob_id IS NOT NULL
-         UNION SELECT m.blob_id FROM project p JOIN artifact_collection c ON c.project_id = p.id
-         JOIN artifact a ON a.collection_id = c.id JOIN artifact_manifest m ON m.artifact_id = a.id
-         WHERE p.entity_id = $1 AND m.blob_id IS NOT NULL)",
-        [owner.0.into()],
-    );
-    let row = db.connection().query_one_raw(statement).await?;
-    Ok(row.map(|row| row.try_get("", "bytes")).transpose()?.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 
 use counterweight_domain::account::{self, EntityKind, Role, Roster};
 use counterweight_domain::artifact::Place;
-use counterweight_domain::{file, project};
+use counterweight_domain::{project, usage};
 
 use super::artifact_list::{ArtifactCollectionConnection, ArtifactCollectionType, Slice, collection_query};
 use super::artifact_membership::ArtifactCollectionMembershipConnection;
@@ -12,7 +12,7 @@ use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{MembersOf, Owner, RoleIn};
-use crate::object::{Organization, Project, ProjectConnection, ProjectEdge, User};
+use crate::object::{Organization, Project, ProjectConnection, ProjectEdge, StorageUsage, User, storage};
 use crate::scalars::{Int64, JsonString};
 
 /// A name that owns projects.
@@ -190,10 +190,19 @@ impl Entity {
         true
     }
 
-    /// Bytes of all files of its runs, live, archived and in the trash.
+    /// Bytes of all objects of its projects, live, archived and in the trash, each counted once; none for those who do not
+    /// belong to it.
+    #[graphql(complexity = "storage::COST")]
     async fn storage_bytes(&self, ctx: &Context<'_>) -> Result<Int64> {
         let request = ctx.request()?;
-        Ok(Int64(file::stored_bytes(&request.db, &request.caller, self.0.id).await.or_graphql()?))
+        let usage = usage::of_entity(&request.db, &request.caller, self.0.id).await.or_graphql()?;
+        Ok(Int64(usage.map_or(0, |usage| usage.objects())))
+    }
+
+    /// Its bytes by what becomes of them; none for those who do not belong to it.
+    #[graphql(complexity = "storage::COST + child_complexity")]
+    async fn storage(&self, ctx: &Context<'_>) -> Result<Option<StorageUsage>> {
+        StorageUsage::of_entity(ctx, self.0.id).await
     }
 
     /// Who belongs to it, in the order in which they joined, after those who were asked to.

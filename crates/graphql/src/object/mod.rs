@@ -22,6 +22,7 @@ mod run_changes;
 mod run_fields;
 mod run_groups;
 mod run_info;
+pub(crate) mod storage;
 mod user;
 
 use self::alert::AlertConnection;
@@ -50,4 +51,5 @@ use self::run_changes::RunChanges;
 use self::run_fields::{RunFieldConnection, RunFieldSource};
 use self::run_groups::RunGroupConnection;
 use self::run_info::RunInfo;
+pub(crate) use self::storage::StorageUsage;
 pub(crate) use self::user::{ApiKey, User, UserConnection};

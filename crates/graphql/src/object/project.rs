@@ -8,6 +8,7 @@ use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::hold::Subject;
 use counterweight_domain::project::{self, Project as Row};
 use counterweight_domain::run::{self, Grouping};
+use counterweight_domain::usage::Scope;
 
 use super::artifact_list::{ArtifactCollectionConnection, Slice, of_place};
 use super::{
@@ -19,7 +20,7 @@ use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
     Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
-    RunFieldConnection, RunFieldSource, RunGroupConnection, run_groups,
+    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, run_groups, storage,
 };
 use crate::scalars::{DateTime, JsonString};
 
@@ -134,6 +135,12 @@ impl Project {
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<super::User>> {
         let owner = ctx.request()?.loader.load_one(Owner(self.0.entity_id)).await.or_graphql()?;
         Ok(owner.map(super::User))
+    }
+
+    /// Its bytes by what becomes of them.
+    #[graphql(complexity = "storage::COST + child_complexity")]
+    async fn storage(&self, ctx: &Context<'_>) -> Result<StorageUsage> {
+        StorageUsage::get(ctx, Scope::Project(self.0.id)).await
     }
 
     /// When it was made.

@@ -12,11 +12,12 @@ use counterweight_domain::history::{self, Axis, BucketSpec, Sample, SampleSpec, 
 use counterweight_domain::hold::Subject;
 use counterweight_domain::json;
 use counterweight_domain::run::{Lifecycle, RunDocument, RunState};
+use counterweight_domain::usage::Scope;
 
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
 use super::{
     AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, Hold, LogLineConnection,
-    ParquetHistory, Project, RunInfo, User, history_buckets,
+    ParquetHistory, Project, RunInfo, StorageUsage, User, history_buckets, storage,
 };
 use crate::connection::{self, PageInfo};
 use crate::context::{ContextExt as _, RequestContext};
@@ -160,6 +161,12 @@ impl Run {
     /// What its process is doing.
     async fn state(&self) -> &str {
         self.0.state.as_str()
+    }
+
+    /// Bytes of its files and history, by what becomes of them.
+    #[graphql(complexity = "storage::COST + child_complexity")]
+    async fn storage(&self, ctx: &Context<'_>) -> Result<StorageUsage> {
+        StorageUsage::get(ctx, Scope::Run(self.0.id)).await
     }
 
     /// Where it stands between live and gone.
