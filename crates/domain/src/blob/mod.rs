@@ -21,8 +21,8 @@ pub use self::commands::{
     Content, StoredContent, begin, complete, complete_content, shards, touch, touch_content,
 };
 pub use self::late::discard_late;
-pub(crate) use self::references::{referenced, references_of};
 pub use self::references::{Referrer, referrers};
+pub(crate) use self::references::{referenced, references_of};
 pub use self::verify::{adopt, find_by_key, known_keys, list_by_key, quarantine};
 pub use crate::entity::blob::Model as Blob;
 

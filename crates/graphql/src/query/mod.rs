@@ -15,7 +15,8 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
     Artifact, ArtifactCollection, BulkTask, DeletionConnection, Entity, Hold, HoldConnection, HoldEdge,
-    Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, StorageUsage, User, UserConnection, storage,
+    Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, StorageUsage, User,
+    UserConnection, storage,
 };
 use server_info::ServerInfo;
 

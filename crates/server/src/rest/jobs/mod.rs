@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use counterweight_domain::account::Caller;
-use counterweight_domain::deletion::{self, DeleteRun};
+use counterweight_domain::deletion::{self, Wish};
 use counterweight_domain::run::{self, Across, Run};
 use counterweight_domain::{Db, Error};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ pub async fn delete(
         }
         error => missing(&id, error),
     })?;
-    let wish = DeleteRun::default();
+    let wish = Wish::default();
     let deletion = deletion::delete(&tx, &caller, found.id, wish, state.retention).await;
     let deletion = deletion.map_err(|error| missing(&id, error))?;
     tx.commit().await?;
