@@ -1,12 +1,13 @@
-//! What is asked about the store: blobs in the order of their keys, and the bytes of each run.
+//! What is asked about the store: blobs in the order of their keys, the bytes of each run, what the collector did; and
+//! the switches that stop it.
 //!
 //! `run_storage` has the bytes of a run's files. Triggers write it: whoever changes a file cannot forget it.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::big_integer;
+use sea_orm_migration::schema::{big_integer, big_integer_null, text, text_null};
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::table::{new_table, reference};
+use crate::table::{id, new_table, reference};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -37,8 +38,37 @@ impl MigrationTrait for Migration {
         for sql in [FILL, LIVE_LINES, if is_postgres { POSTGRES } else { SQLITE }] {
             connection.execute_unprepared(sql).await?;
         }
-        Ok(())
+        collector(manager).await
     }
+}
+
+async fn collector(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            new_table("gc_pass")
+                .col(id("id"))
+                .col(big_integer("began_at"))
+                .col(big_integer_null("ended_at"))
+                .col(big_integer("scanned"))
+                .col(big_integer("doomed"))
+                .col(big_integer("swept"))
+                .col(big_integer("bytes"))
+                .col(big_integer("failed"))
+                .col(big_integer_null("objects_per_second"))
+                .col(big_integer_null("bytes_per_second"))
+                .take(),
+        )
+        .await?;
+    // A row is there while the switch is on.
+    manager
+        .create_table(
+            new_table("switch")
+                .col(text("name").primary_key())
+                .col(big_integer("set_at"))
+                .col(text_null("reason"))
+                .take(),
+        )
+        .await
 }
 
 const FILL: &str = "

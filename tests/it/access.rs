@@ -74,6 +74,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("deletion", format!("{{ deletion(id: \"{deletion}\") {{ items {{ edges {{ node {{ name }} }} }} }} }}")),
         ("deletions", "{ deletions(entityName: \"ada\") { edges { node { items { edges { node { name } } } } } } }".into()),
         ("storageUsage", format!("{{ storageUsage(entityName: \"ada\") {{ {consumers} }} }}")),
+        ("collector", "{ collector { lagSeconds } }".into()),
         ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),
     ];
     // A plan is refused rather than empty, as the deletion would be (`deletion_plans`).
@@ -87,7 +88,8 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
             !["viewer", "serverInfo", "organization", "users", "trash", "projectTrash", "deletions", "holds"]
                 .contains(&name);
         assert!(!asked_by_name || seen[name].is_null(), "{name}: {seen}");
-        let unseen = ["serverInfo", "organization", "users", "viewer", "clientIDMapping"].contains(&name);
+        let unseen =
+            ["serverInfo", "organization", "users", "viewer", "clientIDMapping", "collector"].contains(&name);
         assert!(unseen || hers.contains(SECRET) || hers.contains("deleted"), "{name} shows nothing: {hers}");
         let shown = seen.to_string();
         assert!(
@@ -105,7 +107,15 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
 });
 
 /// Mutations that change nothing that somebody has.
-const OF_NOBODY: [&str; 4] = ["createUser", "createOrganization", "createTeam", "generateApiKey"];
+const OF_NOBODY: [&str; 7] = [
+    "createUser",
+    "createOrganization",
+    "createTeam",
+    "generateApiKey",
+    "pauseCollector",
+    "resumeCollector",
+    "setReadOnly",
+];
 
 backend_test!(no_mutation_changes_what_belongs_to_another, |app| {
     let things = Things::of(app, "ada").await;

@@ -21,6 +21,7 @@ mod changes;
 mod collection;
 mod collection_model;
 mod collection_races;
+mod collector;
 mod deletion;
 mod deletion_plans;
 mod deletions;

@@ -69,6 +69,9 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The instance is read-only for a while, so that the same call succeeds later.
+    #[error("the server is read-only for now; try again later")]
+    ReadOnly,
     /// A fault of ours. The caller gets the request id, the log gets the cause.
     #[error("internal error")]
     Internal {
@@ -89,6 +92,7 @@ impl Error {
             Self::Unauthenticated { .. } => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::Unavailable { .. } => "UNAVAILABLE",
+            Self::ReadOnly => "READ_ONLY",
             Self::Internal { .. } => "INTERNAL",
         }
     }

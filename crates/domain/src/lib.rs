@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod blob;
 pub mod bulk;
 pub mod clock;
+pub mod collector;
 pub mod db;
 pub mod deletion;
 mod entity;
@@ -19,6 +20,7 @@ pub mod job;
 pub mod json;
 pub mod project;
 pub mod run;
+pub mod switch;
 #[cfg(test)]
 mod test_support;
 pub mod usage;

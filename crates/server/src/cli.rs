@@ -36,11 +36,18 @@ pub enum Command {
     /// Bring the database up to date
     Migrate,
     /// Collect once, now, and report
+    #[command(args_conflicts_with_subcommands = true)]
     Gc {
         /// Only report what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Or steer the collections of all workers
+        #[command(subcommand)]
+        command: Option<GcCommand>,
     },
+    /// Let nothing be changed for a while; clients wait and try again
+    #[command(subcommand)]
+    ReadOnly(ReadOnlyCommand),
     /// Compare bucket and database; exit code 0: they agree, 1: they differ, 2: it could not be finished
     Fsck(FsckArgs),
     /// Manage users
@@ -56,6 +63,36 @@ pub enum Command {
     Schema,
     /// Check settings, database and object store
     Doctor,
+}
+
+/// `counterweight gc …`
+#[derive(Debug, Subcommand)]
+pub enum GcCommand {
+    /// Stop purges, expirations and collections, on every worker
+    Pause {
+        /// Why, for whoever asks
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let them go on
+    Resume,
+    /// Say what was done and what is to be done
+    Status,
+}
+
+/// `counterweight read-only …`
+#[derive(Debug, Subcommand)]
+pub enum ReadOnlyCommand {
+    /// From now on
+    On {
+        /// Why, for whoever asks
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// No longer
+    Off,
+    /// Say which
+    Status,
 }
 
 /// `counterweight fsck`

@@ -131,7 +131,9 @@ impl From<Error> for Problem {
             Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Error::Forbidden => StatusCode::FORBIDDEN,
             // The same request may succeed the next time, and a 409 would end the client's stream.
-            Error::Conflict { .. } | Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Conflict { .. } | Error::Unavailable { .. } | Error::ReadOnly => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut problem = Self::new(status, error.code(), error.to_string());
@@ -144,6 +146,7 @@ impl From<Error> for Problem {
                 problem = problem.header(RETRY_AFTER, seconds(retry_after));
                 problem.cause = Some(source.into());
             }
+            Error::ReadOnly => problem = problem.header(RETRY_AFTER, seconds(READ_ONLY_RETRY)),
             Error::Internal { source } => problem.cause = Some(source.into()),
             _ => {}
         }
@@ -151,6 +154,8 @@ impl From<Error> for Problem {
     }
 }
 
+/// It lasts for minutes rather than moments.
+const READ_ONLY_RETRY: Duration = Duration::from_secs(10);
 const BASIC_CHALLENGE: &str = r#"Basic realm="counterweight", charset="UTF-8""#;
 
 /// Whole seconds for `Retry-After`, at least one.
@@ -202,6 +207,7 @@ mod tests {
             (Error::Unauthenticated { reason: "no key" }, 401),
             (Error::Forbidden, 403),
             (Error::Unavailable { retry_after: Duration::from_millis(2500), source: cause() }, 503),
+            (Error::ReadOnly, 503),
             (Error::internal(cause()), 500),
         ]
     }
@@ -219,6 +225,7 @@ mod tests {
                 | Error::Unauthenticated { .. }
                 | Error::Forbidden
                 | Error::Unavailable { .. }
+                | Error::ReadOnly
                 | Error::Internal { .. } => {}
             }
             let code = error.code();

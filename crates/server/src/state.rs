@@ -63,6 +63,7 @@ impl AppState {
     ) -> Result<Self> {
         let signer = Arc::new(UrlSigner::new(&account::shared_secret(&db, "object_urls").await?));
         let run_paths = Arc::new(RunPaths::new(db.clone()));
+        let db = db.for_requests();
         let sign_ins = Arc::new(SignInCache::new(db.env().clone()));
         Ok(Self {
             db,

@@ -8,13 +8,14 @@ use counterweight_domain::bulk::{self, BulkState};
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::history::{self, Merge};
 use counterweight_domain::job::{self, Job, JobKind, JobState};
-
-use counterweight_domain::{Db, Error, Timestamp, run};
+use counterweight_domain::{Db, Error, Timestamp, run, switch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gc;
 use crate::runner::Worker;
 
+/// How often a job that waits while the collector is paused asks whether it still is.
+const PAUSE_CHECK: Duration = Duration::from_mins(1);
 const KEEP_DONE: Duration = Duration::from_hours(7 * 24);
 const KEEP_DEAD: Duration = Duration::from_hours(30 * 24);
 
@@ -34,7 +35,7 @@ pub(crate) enum JobError {
 impl From<Error> for JobError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Conflict { .. } | Error::Unavailable { .. } | Error::Internal { .. } => {
+            Error::Conflict { .. } | Error::Unavailable { .. } | Error::ReadOnly | Error::Internal { .. } => {
                 Self::Retry(error.into())
             }
             _ => Self::Fail(error.into()),
@@ -48,6 +49,9 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     }
     let kind = job.parse().context("this version does not know such a job").map_err(JobError::Fail)?;
     let (db, settings) = (worker.db(), worker.settings());
+    if waits_while_paused(&kind) {
+        refuse_while_paused(db).await?;
+    }
     match kind {
         JobKind::PurgeDeletion { deletion_id } => purge(db, &deletion_id, stop).await,
         JobKind::DeleteArchivedRun { run_id } => {
@@ -80,6 +84,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
                 if stop.is_cancelled() {
                     return Err(JobError::Stopped);
                 }
+                refuse_while_paused(db).await?;
             }
             Ok(())
         }
@@ -112,10 +117,34 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     }
 }
 
+/// What is never done while the collector is paused: whatever brings something nearer to its end.
+fn waits_while_paused(kind: &JobKind) -> bool {
+    match kind {
+        JobKind::PurgeDeletion { .. }
+        | JobKind::PurgeArtifact { .. }
+        | JobKind::DeleteArchivedRun { .. }
+        | JobKind::ExpireArtifacts
+        | JobKind::Collect => true,
+        JobKind::ChangeRuns { .. }
+        | JobKind::MergeHistory { .. }
+        | JobKind::SettleHistory { .. }
+        | JobKind::CrashStaleRuns
+        | JobKind::PruneJobs => false,
+    }
+}
+
+/// Asked before each batch, so that a switch stops what is under way. The job comes again and goes on where it was.
+async fn refuse_while_paused(db: &Db) -> Result<(), JobError> {
+    if switch::stops_collector(db).await? {
+        return Err(JobError::NotBefore(db.now().after(PAUSE_CHECK)));
+    }
+    Ok(())
+}
+
 async fn purge(db: &Db, deletion_id: &str, stop: &CancellationToken) -> Result<(), JobError> {
     while !stop.is_cancelled() {
         match deletion::purge_step(db, deletion_id).await? {
-            Purge::Underway => {}
+            Purge::Underway => refuse_while_paused(db).await?,
             Purge::Complete => {
                 tracing::info!(deletion.id = deletion_id, "purged");
                 return Ok(());
@@ -139,6 +168,7 @@ async fn expire_artifacts(db: &Db, window: Duration, stop: &CancellationToken) -
             return Ok(());
         }
         (expired, given_up) = (expired + due, given_up + stale);
+        refuse_while_paused(db).await?;
     }
     Err(JobError::Stopped)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use counterweight_domain::job::{self, Job, JobKind};
+use counterweight_domain::switch::{self, Switch};
 use counterweight_domain::{Db, Error, Result};
 use counterweight_storage::BlobStore;
 use futures_util::FutureExt as _;
@@ -72,8 +73,11 @@ impl Worker {
 
     /// Does everything that is due now, one job at a time; answers how many there were.
     pub async fn drain(&self) -> Result<u64> {
-        self.advance_schedules().await?;
         let mut done = 0;
+        if self.must_rest().await? {
+            return Ok(done);
+        }
+        self.advance_schedules().await?;
         loop {
             let claimed = job::claim(self.db(), &self.0.owner, 1, self.settings().lease).await?;
             if claimed.is_empty() {
@@ -86,7 +90,15 @@ impl Worker {
         }
     }
 
+    /// While the instance is read-only no job begins.
+    async fn must_rest(&self) -> Result<bool> {
+        Ok(switch::get(self.db(), Switch::ReadOnly).await?.is_some())
+    }
+
     async fn start_due(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) -> Result<()> {
+        if self.must_rest().await? {
+            return Ok(());
+        }
         self.advance_schedules().await?;
         let free = free_slots(self.settings().concurrency, running.len());
         if free == 0 {

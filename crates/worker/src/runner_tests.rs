@@ -18,7 +18,13 @@ fn worker(test: &TestDb) -> Worker {
 }
 
 pub(crate) fn worker_on(db: Db, lease: Duration) -> Worker {
-    let gc = gc::Settings { interval: HOUR, grace: DAY, min_age: HOUR, upload_window: DAY };
+    let gc = gc::Settings {
+        interval: HOUR,
+        grace: DAY,
+        min_age: HOUR,
+        upload_window: DAY,
+        throttle: gc::Throttle::default(),
+    };
     let settings = Settings {
         poll: Duration::from_millis(5),
         lease,

@@ -36,6 +36,7 @@ pub(crate) const GC: gc::Settings = gc::Settings {
     grace: Duration::from_hours(24),
     min_age: Duration::from_hours(1),
     upload_window: Duration::from_hours(24),
+    throttle: gc::Throttle { objects_per_second: None, bytes_per_second: None },
 };
 
 /// A server with two users, `ada` and `grace`, who share nothing.
@@ -62,7 +63,7 @@ impl TestApp {
         let blobs = BlobStore::open("memory://").unwrap();
         let faults = Faults::default();
         let served = blobs.with_faults(&faults);
-        let (history, ingest) = history::Writer::new(db.clone(), blobs.clone());
+        let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
         let ingest = tokio::spawn(ingest);
         let router = router(state(&db, &served, history).await);
         let [ada, grace] = ["ada", "grace"].map(|name| Client::new(router.clone(), name));

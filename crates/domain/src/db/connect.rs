@@ -27,7 +27,7 @@ impl Db {
             let writer = sqlite(&url, 1, false).await?;
             check_writer(&writer).await?;
             let readers = sqlite(&url, pool, true).await?;
-            Ok(Self { readers, writer, env, jobs_added })
+            Ok(Self { readers, writer, env, jobs_added, heeds_read_only: false })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let mut options = ConnectOptions::new(url);
             options
@@ -39,7 +39,7 @@ impl Db {
                 .sqlx_logging(true)
                 .sqlx_logging_level(LOG_LEVEL);
             let pool = Database::connect(options).await?;
-            Ok(Self { readers: pool.clone(), writer: pool, env, jobs_added })
+            Ok(Self { readers: pool.clone(), writer: pool, env, jobs_added, heeds_read_only: false })
         } else {
             Err(Error::invalid(
                 "DATABASE_URL_INVALID",

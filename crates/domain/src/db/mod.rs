@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Env, Timestamp};
 use crate::error::{Error, Result};
+use crate::switch::{self, Switch};
 
 pub use self::page::Page;
 
@@ -33,6 +34,7 @@ pub struct Db {
     writer: DatabaseConnection,
     env: Env,
     jobs_added: Arc<Notify>,
+    heeds_read_only: bool,
 }
 
 /// What a query may read from: the pool, or the transaction it runs in.
@@ -58,8 +60,24 @@ impl Source for WriteTx {
 }
 
 impl Db {
+    /// The same database for requests: while the instance is read-only, nothing begins to write through it.
+    #[must_use]
+    pub fn for_requests(&self) -> Self {
+        Self { heeds_read_only: true, ..self.clone() }
+    }
+
     /// Opens a transaction that may write. `SQLite` takes its one write lock here, so it can only be busy here.
     pub async fn begin_write(&self) -> Result<WriteTx> {
+        let tx = self.begin_write_always().await?;
+        // Asked inside, so that on `SQLite` nothing is written once the switch is on.
+        if self.heeds_read_only && switch::get(&tx, Switch::ReadOnly).await?.is_some() {
+            return Err(Error::ReadOnly);
+        }
+        Ok(tx)
+    }
+
+    /// The same, also while the instance is read-only: for the switches themselves.
+    pub(crate) async fn begin_write_always(&self) -> Result<WriteTx> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

@@ -141,6 +141,7 @@ fn refuse(requests: Vec<Request>, error: &Error) {
 fn again(error: &Error) -> Error {
     match error {
         Error::Internal { .. } => Error::internal(chain(error)),
+        Error::ReadOnly => Error::ReadOnly,
         _ => Error::unavailable(chain(error)),
     }
 }

@@ -108,7 +108,7 @@ fn files(scope: Scope) -> String {
          CAST(0 AS BIGINT) AS shared, MIN(COALESCE(r.purge_after, d.purge_after)) AS purges_from, \
          MAX(COALESCE(r.purge_after, d.purge_after)) AS purges_until \
          {RUNS} LEFT JOIN run_storage s ON s.run_id = r.id \
-         LEFT JOIN project_deletion d ON d.project_id = p.id AND d.state = 'pending' \
+         LEFT JOIN deletion d ON d.project_id = p.id AND d.kind = 'project' AND d.state = 'pending' \
          WHERE {} GROUP BY 1",
         scope.condition()
     )

@@ -12,11 +12,18 @@ use crate::object::Collector;
 #[derive(Debug, Default)]
 pub(super) struct CollectorMutation;
 
-/// Which switch, and why.
+/// Why the collector is to stand still.
 #[derive(InputObject)]
-struct SwitchInput {
-    /// Why, in free text.
+struct PauseCollectorInput {
+    /// In free text.
     reason: Option<String>,
+    /// Comes back in the answer.
+    client_mutation_id: Option<String>,
+}
+
+/// That the collector may go on.
+#[derive(InputObject)]
+struct ResumeCollectorInput {
     /// Comes back in the answer.
     client_mutation_id: Option<String>,
 }
@@ -58,18 +65,30 @@ async fn set(
 impl CollectorMutation {
     /// Stops purges, expirations and the collection of bytes within one batch, on every worker, until
     /// `resumeCollector`. Nothing is lost: what was due is done then.
-    async fn pause_collector(&self, ctx: &Context<'_>, input: SwitchInput) -> Result<Option<SwitchPayload>> {
+    async fn pause_collector(
+        &self,
+        ctx: &Context<'_>,
+        input: PauseCollectorInput,
+    ) -> Result<Option<SwitchPayload>> {
         set(ctx, Switch::CollectorPaused, true, input.reason, input.client_mutation_id).await
     }
 
     /// Lets the collector go on.
-    async fn resume_collector(&self, ctx: &Context<'_>, input: SwitchInput) -> Result<Option<SwitchPayload>> {
+    async fn resume_collector(
+        &self,
+        ctx: &Context<'_>,
+        input: ResumeCollectorInput,
+    ) -> Result<Option<SwitchPayload>> {
         set(ctx, Switch::CollectorPaused, false, None, input.client_mutation_id).await
     }
 
     /// Lets nothing be changed any more, or lets it again. Whoever tries to is told to come back (`READ_ONLY`, 503);
     /// reading goes on, the worker stops.
-    async fn set_read_only(&self, ctx: &Context<'_>, input: SetReadOnlyInput) -> Result<Option<SwitchPayload>> {
+    async fn set_read_only(
+        &self,
+        ctx: &Context<'_>,
+        input: SetReadOnlyInput,
+    ) -> Result<Option<SwitchPayload>> {
         let SetReadOnlyInput { read_only, reason, client_mutation_id } = input;
         set(ctx, Switch::ReadOnly, read_only, reason, client_mutation_id).await
     }

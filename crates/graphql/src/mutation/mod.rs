@@ -6,6 +6,7 @@ mod artifact_collection;
 mod artifact_edit;
 mod artifact_file;
 mod artifact_policy;
+mod collector;
 pub(crate) mod deletion;
 mod file;
 mod hold;
@@ -72,4 +73,5 @@ struct AccountMutations(
     team::TeamMutation,
     organization::OrganizationMutation,
     member::MemberMutation,
+    collector::CollectorMutation,
 );

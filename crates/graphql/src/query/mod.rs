@@ -2,12 +2,12 @@
 
 mod deletions;
 mod server_info;
+mod storage;
 
 use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 
 use counterweight_domain::deletion::DeletionQuery;
-use counterweight_domain::id::{ArtifactId, CollectionId, RunId};
-use counterweight_domain::usage::Scope;
+use counterweight_domain::id::{ArtifactId, CollectionId};
 use counterweight_domain::{Error, account, artifact, bulk, deletion, hold, project as domain_project, run};
 
 use crate::connection::{self, PageInfo};
@@ -15,14 +15,13 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::object::{
     Artifact, ArtifactCollection, BulkTask, DeletionConnection, Entity, Hold, HoldConnection, HoldEdge,
-    Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, StorageUsage, User,
-    UserConnection, storage,
+    Organization, Project, ProjectConnection, ProjectEdge, Run, RunConnection, RunEdge, User, UserConnection,
 };
 use server_info::ServerInfo;
 
 /// The root of queries, in groups.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(MainQuery, deletions::DeletionQueries);
+pub struct Query(MainQuery, deletions::DeletionQueries, storage::StorageQueries);
 
 /// What the client asks for, and what does not stand apart.
 #[derive(Debug, Default)]
@@ -159,37 +158,6 @@ impl MainQuery {
         let (kind, state) = (Some(deletion::DeletionKind::Project), Some(deletion::DeletionState::Pending));
         let wanted = DeletionQuery { entity_name, project_id: None, kind, state };
         DeletionConnection::load(ctx, &list, &wanted, first, after.as_deref()).await
-    }
-
-    /// Bytes of a run, also of one in the trash; else of a project; else of an entity, the viewer's own where none is
-    /// named. None for what the viewer may not see.
-    #[graphql(complexity = "storage::COST + child_complexity")]
-    async fn storage_usage(
-        &self,
-        ctx: &Context<'_>,
-        entity_name: Option<String>,
-        project_name: Option<String>,
-        #[graphql(name = "run")] run_id: Option<ID>,
-    ) -> Result<Option<StorageUsage>> {
-        let request = ctx.request()?;
-        let (db, caller) = (&request.db, &request.caller);
-        let scope = if let Some(id) = run_id {
-            let Some(id) = RunId::from_node_id(&id) else { return Ok(None) };
-            let found = run::find_including_deleted(db, caller, id).await.or_graphql()?;
-            found.map(|run| Scope::Run(run.id))
-        } else if project_name.is_some() {
-            let found =
-                domain_project::find(db, caller, entity_name.as_deref(), project_name.as_deref()).await;
-            found.or_graphql()?.map(|project| Scope::Project(project.id))
-        } else {
-            let found = account::find_entity(db, caller, entity_name.as_deref()).await.or_graphql()?;
-            let Some(entity) = found else { return Ok(None) };
-            return StorageUsage::of_entity(ctx, entity.id).await;
-        };
-        match scope {
-            Some(scope) => StorageUsage::get(ctx, scope).await.map(Some),
-            None => Ok(None),
-        }
     }
 
     /// A version by its id, also while it is pending.

@@ -8,6 +8,7 @@ mod organization;
 mod resources;
 mod schema;
 mod serve;
+mod switch;
 mod team;
 mod user;
 mod worker;
@@ -34,7 +35,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve { no_worker } => serve::run(config, !no_worker).await,
         Command::Worker => worker::run(&config).await,
         Command::Migrate => migrate::run(&config).await,
-        Command::Gc { dry_run } => gc::run(&config, dry_run).await,
+        Command::Gc { dry_run, command: None } => gc::run(&config, dry_run).await,
+        Command::Gc { command: Some(command), .. } => switch::steer_collector(&config, command).await,
+        Command::ReadOnly(command) => switch::read_only(&config, command).await,
         Command::Fsck(wish) => fsck::run(&config, &wish).await,
         Command::User(UserCommand::Create { name, email, admin, api_key }) => {
             user::create(&config, &name, email.as_deref(), admin, api_key.as_deref()).await

@@ -31,17 +31,17 @@ pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()>
     if with_worker {
         lifecycle.spawn("worker", worker::work(&config, db.clone(), blobs.clone(), lifecycle.stop()));
     }
-    let (history, ingest) = history::Writer::new(db.clone(), blobs.clone());
+    let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
     lifecycle.spawn("ingest", ingest.map(Ok));
     let stop = lifecycle.stop();
-    let state = AppState::new(&config, db, blobs, history, schema::executor()?, metrics, stop).await?;
+    let state = AppState::new(&config, db.clone(), blobs, history, schema::executor()?, metrics, stop).await?;
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
     // Last of all that can fail: its key is shown once.
-    let made = account::ensure_administrator(&state.db, config.admin_api_key.clone()).await?;
+    let made = account::ensure_administrator(&db, config.admin_api_key.clone()).await?;
     let server =
         axum::serve(listener, router(state)).with_graceful_shutdown(lifecycle.stop().cancelled_owned());
     lifecycle.spawn("server", async { Ok(server.await?) });

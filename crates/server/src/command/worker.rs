@@ -1,5 +1,6 @@
 use counterweight_domain::Db;
 use counterweight_storage::BlobStore;
+use counterweight_worker::gc::Throttle;
 use counterweight_worker::{Settings, Worker, gc};
 use tokio_util::sync::CancellationToken;
 
@@ -48,5 +49,9 @@ pub(super) fn gc_settings(config: &Config) -> gc::Settings {
         grace: config.gc.grace,
         min_age: config.gc.min_age,
         upload_window: config.gc.upload_window,
+        throttle: Throttle {
+            objects_per_second: config.gc.objects_per_second,
+            bytes_per_second: config.gc.bytes_per_second,
+        },
     }
 }

@@ -120,6 +120,10 @@ pub struct Gc {
     /// Time to finish an upload.
     #[serde(deserialize_with = "period::duration")]
     pub upload_window: Duration,
+    /// Objects that a collection removes in a second; none: as many as it can.
+    pub objects_per_second: Option<u64>,
+    /// Bytes that a collection removes in a second; none: as many as it can.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// `[worker]`
@@ -210,6 +214,12 @@ impl Config {
         positive("gc.upload_window", self.gc.upload_window)?;
         positive("worker.poll", self.worker.poll)?;
         positive("urls.lifetime", self.urls.lifetime)?;
+        if self.gc.objects_per_second == Some(0) {
+            return Err(("gc.objects_per_second", "must be at least 1; `gc pause` stops the collection"));
+        }
+        if self.gc.bytes_per_second == Some(0) {
+            return Err(("gc.bytes_per_second", "must be at least 1; `gc pause` stops the collection"));
+        }
         if self.database.connections == 0 {
             return Err(("database.connections", "must be at least 1"));
         }

@@ -16,11 +16,12 @@ use crate::problem::{Problem, seconds};
 ///
 /// For the client 200 with errors is a failure at once, so bad input needs no status of its own. These must be told
 /// apart: a deleted run ends the writer, trouble that passes is tried again, and a 409 is what `upsertBucket` retries.
-const DECIDING: [(&str, StatusCode); 5] = [
+const DECIDING: [(&str, StatusCode); 6] = [
     ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED),
     ("RUN_DELETED", StatusCode::GONE),
     ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR),
     ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE),
+    ("READ_ONLY", StatusCode::SERVICE_UNAVAILABLE),
     ("CONFLICT", StatusCode::CONFLICT),
 ];
 
@@ -141,6 +142,7 @@ mod tests {
             ("RUN_DELETED", 410),
             ("UNAUTHENTICATED", 401),
             ("UNAVAILABLE", 503),
+            ("READ_ONLY", 503),
             ("CONFLICT", 409),
             ("INTERNAL", 500),
             ("NOT_FOUND", 200),

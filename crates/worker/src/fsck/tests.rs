@@ -22,6 +22,7 @@ const GC: gc::Settings = gc::Settings {
     grace: SETTINGS.grace,
     min_age: HOUR,
     upload_window: SETTINGS.upload_window,
+    throttle: gc::Throttle { objects_per_second: None, bytes_per_second: None },
 };
 
 async fn put(blobs: &BlobStore, key: &ObjectKey, bytes: &'static [u8]) {
@@ -181,3 +182,29 @@ async fn each_difference_is_found_in_a_bucket() {
     let Some(blobs) = BlobStore::on_test_s3() else { return };
     finds_each_difference(&TestDb::sqlite().await, &blobs).await;
 }
+
+backend_test!(what_arrives_or_goes_meanwhile_is_not_reported, |test| {
+    let faults = Faults::default();
+    let inner = BlobStore::open("memory://").unwrap();
+    let blobs = inner.with_faults(&faults);
+    for arrives in [true, false] {
+        let (id, key) = promise(&test, b"hello").await;
+        age(&test);
+        // The shards up to its own are listed; then it is asked for.
+        let shard = key.as_str().split('/').nth(1).unwrap();
+        faults.fail_call(u64::from(u8::from_str_radix(shard, 16).unwrap()) + 2, Fault::Silence);
+        let meanwhile = async {
+            while !faults.is_silent() {
+                tokio::task::yield_now().await;
+            }
+            if arrives {
+                put(&inner, &key, b"hello").await;
+            } else {
+                test.execute(&format!("DELETE FROM blob WHERE id = {id}")).await;
+            }
+            faults.clear();
+        };
+        let (found, ()) = tokio::join!(run(&test, &blobs, SETTINGS), meanwhile);
+        assert_eq!(found, []);
+    }
+});

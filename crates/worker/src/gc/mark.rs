@@ -21,7 +21,7 @@ impl Pass<'_> {
 
     async fn doom(&mut self, phase: &'static str, which: Doom) -> Result<()> {
         let mut after = Cursor::START;
-        while !self.stop.is_cancelled() {
+        while self.goes_on().await? {
             let batch = blob::candidates(self.db, which, after, BATCH).await?;
             let Some(last) = batch.last() else { break };
             after = last.into();

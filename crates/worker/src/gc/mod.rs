@@ -7,13 +7,17 @@ mod mark;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::time::Duration;
 
-use counterweight_domain::{Db, Result};
+use counterweight_domain::collector::{self, Counts};
+use counterweight_domain::{Db, Result, switch};
 use counterweight_storage::{BlobStore, ObjectKey};
 use metrics::histogram;
 use tokio_util::sync::CancellationToken;
+
+pub use self::throttle::Throttle;
 
 /// Blobs per statement, transaction and request to the store.
 const BATCH: u64 = 1000;
@@ -31,6 +35,8 @@ pub struct Settings {
     pub min_age: Duration,
     /// How long an announced upload may take.
     pub upload_window: Duration,
+    /// How fast objects are removed.
+    pub throttle: Throttle,
 }
 
 /// What one pass did, or would do.
@@ -76,7 +82,28 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    async fn run(mut self) -> Result<GcReport> {
+    /// Runs, and writes down what it did.
+    async fn run(self) -> Result<GcReport> {
+        if self.dry_run {
+            return self.phases().await;
+        }
+        let (db, Throttle { objects_per_second, bytes_per_second }) = (self.db, self.settings.throttle);
+        if switch::stops_collector(db).await? {
+            return Ok(self.report);
+        }
+        let id = collector::begin(db, objects_per_second, bytes_per_second).await?;
+        let report = self.phases().await?;
+        let GcReport { scanned, doomed, swept, bytes, failed, .. } = report;
+        collector::end(db, id, Counts { scanned, doomed, swept, bytes, failed }).await?;
+        Ok(report)
+    }
+
+    /// Whether the next batch may begin: nobody stopped this pass, or all of them.
+    async fn goes_on(&self) -> Result<bool> {
+        Ok(!self.stop.is_cancelled() && (self.dry_run || !switch::stops_collector(self.db).await?))
+    }
+
+    async fn phases(mut self) -> Result<GcReport> {
         let begin = self.db.now();
         self.expire().await?;
         let expired = self.db.now();
@@ -108,7 +135,7 @@ impl Pass<'_> {
         if self.dry_run {
             return Ok(());
         }
-        while !self.stop.is_cancelled() && self.db.reclaim().await? {}
+        while self.goes_on().await? && self.db.reclaim().await? {}
         Ok(())
     }
 }

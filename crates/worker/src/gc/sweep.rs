@@ -19,14 +19,19 @@ impl Pass<'_> {
         // Every blob of a batch leaves the list: swept, taken back, or put off. So no blob is met twice in a
         // pass.
         let now = self.db.now();
-        while !self.stop.is_cancelled() {
-            let batch = blob::due_for_sweep(self.db, now, BATCH).await?;
+        let throttle = self.settings.throttle;
+        while self.goes_on().await? {
+            let batch = blob::due_for_sweep(self.db, now, throttle.batch(BATCH)).await?;
             if batch.is_empty() {
                 break;
             }
             let (wanted, due): (Vec<_>, Vec<_>) = batch.into_iter().partition(|blob| blob.referenced);
             self.take_back(&wanted).await?;
             self.remove(&due).await?;
+            let pause = throttle.pause(due.len() as u64, due.iter().map(|blob| blob.size_bytes).sum());
+            if !pause.is_zero() && self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                break;
+            }
         }
         Ok(())
     }

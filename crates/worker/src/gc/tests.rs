@@ -3,6 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use counterweight_domain::blob;
 use counterweight_domain::id::BlobId;
+use counterweight_domain::switch::{self, Switch};
 use counterweight_storage::{BlobStore, Fault, Faults, Md5Digest, ObjectKey, PutLimit, StorageError};
 use futures_util::{TryStreamExt as _, stream};
 
@@ -15,6 +16,7 @@ const SETTINGS: Settings = Settings {
     grace: Duration::from_hours(24),
     min_age: HOUR,
     upload_window: Duration::from_hours(6),
+    throttle: Throttle { objects_per_second: None, bytes_per_second: None },
 };
 
 async fn put(blobs: &BlobStore, key: &ObjectKey) {
@@ -160,4 +162,29 @@ backend_test!(a_cancelled_pass_ends, |test| {
     let stop = CancellationToken::new();
     stop.cancel();
     assert_eq!(pass_until(&test.db, &blobs, &SETTINGS, &stop).await.unwrap(), GcReport::default());
+});
+
+backend_test!(a_pass_that_is_paused_ends_after_its_batch_and_the_next_goes_on, |test| {
+    let faults = Faults::default();
+    let blobs = BlobStore::open("memory://").unwrap().with_faults(&faults);
+    test.execute(
+        "INSERT INTO blob (object_key, state, size_bytes, created_at, last_used_at, sweep_after, sweep_failures) \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
+         SELECT 'blobs/00/' || i, 'doomed', 1, 0, 0, 0, 0 FROM n",
+    )
+    .await;
+    faults.fail_call(1, Fault::Silence);
+    let pause = async {
+        while !faults.is_silent() {
+            tokio::task::yield_now().await;
+        }
+        switch::turn_on(&test.db, Switch::CollectorPaused, None).await.unwrap();
+        faults.clear();
+    };
+    let (report, ()) = tokio::join!(collect(&test, &blobs), pause);
+    assert_eq!((report.swept, rows(&test).await), (1000, 500));
+    assert_eq!(collect(&test, &blobs).await, GcReport::default());
+    switch::turn_off(&test.db, Switch::CollectorPaused).await.unwrap();
+    assert_eq!((collect(&test, &blobs).await.swept, rows(&test).await), (500, 0));
+    assert_eq!(test.texts("SELECT CAST(swept AS TEXT) FROM gc_pass ORDER BY id").await, ["1000", "500"]);
 });
