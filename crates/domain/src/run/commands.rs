@@ -43,16 +43,6 @@ pub async fn stop(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Stopped> {
     Ok(Stopped { run: row.update(tx.connection()).await?, was_active: true })
 }
 
-/// A run that has ended, locked until the transaction ends, for who may write to it. `RUN_ACTIVE` while it waits or runs.
-pub async fn hold_ended(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
-    let found = get(tx, caller, id).await?;
-    if found.state.is_active() {
-        let reason = format!("the run has not ended: it is {}", found.state);
-        return Err(Error::Precondition { code: "RUN_ACTIVE", reason });
-    }
-    Ok(found)
-}
-
 /// `updateRunState`: the few changes that a user may ask for.
 pub async fn request_state(tx: &WriteTx, caller: &Caller, id: RunId, to: RunState) -> Result<()> {
     let found = get(tx, caller, id).await?;

@@ -132,15 +132,14 @@ pub async fn delete(
 ) -> Result<Response, Problem> {
     let found = find(&state.db, &caller, &id).await?;
     let tx = state.db.begin_write().await?;
-    run::hold_ended(&tx, &caller, found.id).await.map_err(|error| match error {
-        Error::Precondition { code: code @ "RUN_ACTIVE", .. } => {
-            Problem::new(StatusCode::BAD_REQUEST, code, "Cannot delete running job. Cancel it first.")
-        }
-        error => missing(&id, error),
-    })?;
-    let wish = Wish::default();
-    let deletion = deletion::delete(&tx, &caller, found.id, wish, state.retention).await;
+    let deletion = deletion::delete(&tx, &caller, found.id, Wish::default(), state.retention).await;
     let deletion = deletion.map_err(|error| missing(&id, error))?;
+    // As it is while this transaction holds it; without the commit, nothing was deleted.
+    let held = run::find_including_deleted(&tx, &caller, found.id).await?;
+    if held.is_none_or(|run| run.state.is_active()) {
+        let detail = "Cannot delete running job. Cancel it first.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "RUN_ACTIVE", detail));
+    }
     tx.commit().await?;
     Ok((StatusCode::NO_CONTENT, [(DELETION_ID, deletion.id)]).into_response())
 }
