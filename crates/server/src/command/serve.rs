@@ -34,7 +34,8 @@ pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()>
     let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
     lifecycle.spawn("ingest", ingest.map(Ok));
     let stop = lifecycle.stop();
-    let state = AppState::new(&config, db.clone(), blobs, history, schema::executor()?, metrics, stop).await?;
+    let state =
+        AppState::new(&config, db.clone(), blobs, history, schema::executor()?, metrics, stop).await?;
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
