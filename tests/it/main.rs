@@ -48,6 +48,7 @@ mod segments;
 mod shared;
 mod signed_urls;
 mod slice;
+mod sockets;
 mod statements;
 mod storage;
 mod support;

@@ -15,6 +15,7 @@ mod object;
 mod query;
 mod scalars;
 mod schema;
+mod subscription;
 
 pub use context::RequestContext;
 pub use links::Links;

@@ -1,22 +1,23 @@
 //! The schema, put together.
 
-use async_graphql::{EmptySubscription, SchemaBuilder};
+use async_graphql::SchemaBuilder;
 
 use crate::batches::RunBatches;
 use crate::limits::Limits;
 use crate::mutation::Mutation;
 use crate::query::Query;
+use crate::subscription::Subscription;
 
 /// The schema that requests run against.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// Deeper than any document of the client, and than the introspection query of `GraphiQL`.
 const DEPTH: usize = 20;
 /// A page of 1 000 runs with every field fits several times.
 pub(crate) const COMPLEXITY: usize = 200_000;
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription)
 }
 
 /// The schema with its limits. A request needs a [`crate::RequestContext`] in its data.

@@ -37,7 +37,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(problem::render))
         .layer(CatchPanicLayer::custom(panicked));
     Router::new()
-        .route("/graphql", get(graphql::graphql).post(graphql::graphql))
+        .route("/graphql", get(graphql::get).post(graphql::graphql))
         .route("/files/{entity}/{project}/{run}/file_stream", post(file_stream::file_stream))
         .merge(bytes_routes())
         .route("/api/v1/openapi.json", get(jobs::openapi))

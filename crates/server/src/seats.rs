@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use counterweight_domain::id::UserId;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::problem::{Problem, seconds};
 
@@ -16,19 +18,29 @@ const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The places for connections that stay open.
 #[derive(Clone, Debug, Default)]
-pub struct Seats(Arc<Mutex<HashMap<UserId, usize>>>);
+pub struct Seats {
+    taken: Arc<Mutex<HashMap<UserId, usize>>>,
+    open: TaskTracker,
+}
 
 /// A place, free again once it is dropped.
 #[derive(Debug)]
 pub struct Seat {
     seats: Seats,
     whose: UserId,
+    _open: TaskTrackerToken,
 }
 
 impl Seats {
+    /// Waits until all places are free. Those who have one are to know that they must go.
+    pub async fn emptied(&self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+
     /// A place for a caller; 429 where there is none.
     pub fn take(&self, whose: UserId) -> Result<Seat, Problem> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = taken.values().sum();
         let own = taken.entry(whose).or_default();
         if *own >= MOST_OF_ONE || all >= MOST {
@@ -37,13 +49,13 @@ impl Seats {
             return Err(refusal.header(RETRY_AFTER, seconds(COME_BACK)));
         }
         *own += 1;
-        Ok(Seat { seats: self.clone(), whose })
+        Ok(Seat { seats: self.clone(), whose, _open: self.open.token() })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = taken.get_mut(&self.whose) {
             *own -= 1;
             if *own == 0 {
@@ -66,7 +78,7 @@ mod tests {
         own.pop();
         assert!(seats.take(UserId(1)).is_ok());
         drop(own);
-        assert!(seats.0.lock().unwrap().is_empty());
+        assert!(seats.taken.lock().unwrap().is_empty());
     }
 
     #[test]

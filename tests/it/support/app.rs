@@ -8,11 +8,13 @@ use counterweight_domain::clock::{ManualClock, SeededRandom};
 use counterweight_domain::{Db, Env, Timestamp, history, job};
 use counterweight_server::config::{Flags, load};
 use counterweight_server::graphql_http::GraphQlExecutor;
+use counterweight_server::seats::Seats;
 use counterweight_server::{AppState, router};
 use counterweight_storage::{BlobStore, Faults};
 use counterweight_worker::{Settings, Worker, gc};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +54,7 @@ pub(crate) struct TestApp {
     worker: Worker,
     database: TestDatabase,
     ingest: JoinHandle<()>,
+    state: AppState,
 }
 
 impl TestApp {
@@ -65,13 +68,14 @@ impl TestApp {
         let served = blobs.with_faults(&faults);
         let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
         let ingest = tokio::spawn(ingest);
-        let router = router(state(&db, &served, history).await);
+        let state = state(&db, &served, history).await;
+        let router = router(state.clone());
         let [ada, grace] = ["ada", "grace"].map(|name| Client::new(router.clone(), name));
         for client in [&ada, &grace] {
             sign_up(&db, client, false).await;
         }
         let worker = Worker::new(db.clone(), served, worker_settings());
-        Self { db, blobs, faults, ada, grace, clock, worker, database, ingest }
+        Self { db, blobs, faults, ada, grace, clock, worker, database, ingest, state }
     }
 
     /// Another user, who administers the instance.
@@ -123,6 +127,19 @@ impl TestApp {
         self.wait(GC.grace).await;
     }
 
+    /// The server at a real socket, until it is stopped.
+    pub(crate) async fn serve(&self) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let stop = CancellationToken::new();
+        let state = AppState { stop: stop.clone(), seats: Seats::default(), ..self.state.clone() };
+        let seats = state.seats.clone();
+        let server =
+            axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server = tokio::spawn(async move { server.await.unwrap() });
+        Served { address, stop, seats, server }
+    }
+
     /// The one number that `sql` selects.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let rows = self.database.select(sql).await;
@@ -167,11 +184,33 @@ impl TestApp {
         self.run_jobs().await;
         assert_eq!(job::list_unsettled(&self.db, self.db.now()).await.unwrap(), []);
         self.check_consistency().await;
-        let Self { db, ada, grace, worker, database, ingest, .. } = self;
-        drop((ada, grace, worker));
+        let Self { db, ada, grace, worker, database, ingest, state, .. } = self;
+        drop((ada, grace, worker, state));
         ingest.await.unwrap();
         db.migration_connection().clone().close().await.unwrap();
         database.drop().await;
+    }
+}
+
+/// A server at a socket.
+pub(crate) struct Served {
+    address: String,
+    stop: CancellationToken,
+    seats: Seats,
+    server: JoinHandle<()>,
+}
+
+impl Served {
+    /// Where it is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Ends it, as a signal would.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.seats.emptied().await;
+        self.server.await.unwrap();
     }
 }
 

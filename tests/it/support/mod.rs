@@ -7,6 +7,7 @@ mod client;
 mod consistency;
 mod cut;
 mod run;
+mod socket;
 
 pub(crate) use self::app::{
     ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, TRASH, TestApp, URL_LIFETIME,
@@ -16,6 +17,7 @@ pub(crate) use self::backend::{Backend, TestDatabase};
 pub(crate) use self::client::{Answer, Client, Refusal, path_of};
 pub(crate) use self::cut::{Cut, die_after};
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};
+pub(crate) use self::socket::Socket;
 
 /// Waits for what something else brings about.
 pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {

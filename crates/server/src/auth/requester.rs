@@ -1,4 +1,5 @@
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use counterweight_domain::account::{self, Caller};
 use counterweight_domain::{Db, Error};
@@ -20,9 +21,16 @@ impl FromRequestParts<AppState> for Requester {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let key = credentials::api_key(&parts.headers).ok_or(NO_KEY)?;
+        Self::of(state, &parts.headers).await
+    }
+}
+
+impl Requester {
+    /// The caller of a request with these headers.
+    pub async fn of(state: &AppState, headers: &HeaderMap) -> Result<Self, Problem> {
+        let key = credentials::api_key(headers).ok_or(NO_KEY)?;
         let caller = sign_in(&state.db, &state.sign_ins, &key).await?;
-        Ok(Self(privileges::claim(caller, &parts.headers)))
+        Ok(Self(privileges::claim(caller, headers)))
     }
 }
 

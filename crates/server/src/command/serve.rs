@@ -41,6 +41,14 @@ pub(super) async fn run(config: Config, with_worker: bool) -> anyhow::Result<()>
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
+    lifecycle.spawn("connections", {
+        let (seats, stop) = (state.seats.clone(), lifecycle.stop());
+        async move {
+            stop.cancelled().await;
+            seats.emptied().await;
+            Ok(())
+        }
+    });
     // Last of all that can fail: its key is shown once.
     let made = account::ensure_administrator(&db, config.admin_api_key.clone()).await?;
     let server =

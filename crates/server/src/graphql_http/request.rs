@@ -80,7 +80,8 @@ fn query_parameters(query: &str) -> Result<Map<String, Value>, Problem> {
     Ok(parameters)
 }
 
-fn read(mut parameters: Map<String, Value>) -> Result<async_graphql::Request, Problem> {
+/// Reads the parameters of a request.
+pub fn read(mut parameters: Map<String, Value>) -> Result<async_graphql::Request, Problem> {
     let query = text(&mut parameters, "query")?.ok_or_else(|| bad("query is missing"))?;
     tokens::check(&query)?;
     let operation_name = text(&mut parameters, "operationName")?;

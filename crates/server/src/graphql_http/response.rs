@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use counterweight_domain::Error;
 use serde::Serialize;
 
-use super::Media;
+use super::{Media, protocol};
 use crate::middleware::RequestId;
 use crate::problem::{Problem, seconds};
 
@@ -37,18 +37,52 @@ struct Body<'a> {
     extensions: &'a BTreeMap<String, Value>,
 }
 
-/// Writes what the executor answered.
-pub fn respond(media: Media, id: &RequestId, mut response: async_graphql::Response) -> Response {
+impl<'a> Body<'a> {
+    /// Without data where the request was not executed.
+    fn new(response: &'a async_graphql::Response, failed_before: bool) -> Self {
+        let data = (!failed_before).then_some(&response.data);
+        Self { errors: &response.errors, data, extensions: &response.extensions }
+    }
+}
+
+/// The message of a connection that tells a result of its operation `name`, and whether the operation was refused: then
+/// nothing follows.
+pub fn message(
+    name: &str,
+    id: &RequestId,
+    mut response: async_graphql::Response,
+) -> serde_json::Result<(String, bool)> {
+    let failed_before = settle(&mut response, id);
+    if failed_before {
+        return Ok((protocol::refused(name, &response.errors), true));
+    }
+    let next = Next { id: name, kind: "next", payload: Body::new(&response, false) };
+    Ok((serde_json::to_string(&next)?, false))
+}
+
+#[derive(Serialize)]
+struct Next<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    payload: Body<'a>,
+}
+
+/// Words the errors; whether the request was not executed.
+fn settle(response: &mut async_graphql::Response, id: &RequestId) -> bool {
     for error in &mut response.errors {
         reword(error, id);
     }
     // Errors before the execution have no path, and such a response has no data.
-    let failed_before = !response.errors.is_empty()
+    !response.errors.is_empty()
         && response.data == Value::Null
-        && response.errors.iter().all(|error| error.path.is_empty());
-    let data = (!failed_before).then_some(&response.data);
-    let body = Body { errors: &response.errors, data, extensions: &response.extensions };
-    let bytes = match serde_json::to_vec(&body) {
+        && response.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// Writes what the executor answered.
+pub fn respond(media: Media, id: &RequestId, mut response: async_graphql::Response) -> Response {
+    let failed_before = settle(&mut response, id);
+    let bytes = match serde_json::to_vec(&Body::new(&response, failed_before)) {
         Ok(bytes) => bytes,
         Err(error) => return Problem::from(Error::internal(error)).as_graphql(media).into_response(),
     };

@@ -9,3 +9,4 @@ pub mod health;
 pub mod jobs;
 pub mod objects;
 pub mod prometheus;
+mod socket;
