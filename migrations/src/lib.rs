@@ -15,6 +15,7 @@ mod m20261122_000007_writers;
 mod m20261124_000008_artifacts;
 mod m20261124_000009_organizations;
 mod m20261124_000010_inherited_summary;
+mod m20261124_000011_sweeps;
 mod m20261124_000012_storage;
 mod m20261124_000013_job_api;
 mod m20261124_000014_holds;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000008_artifacts::Migration),
             Box::new(m20261124_000009_organizations::Migration),
             Box::new(m20261124_000010_inherited_summary::Migration),
+            Box::new(m20261124_000011_sweeps::Migration),
             Box::new(m20261124_000012_storage::Migration),
             Box::new(m20261124_000013_job_api::Migration),
             Box::new(m20261124_000014_holds::Migration),

@@ -52,6 +52,7 @@ mod sockets;
 mod statements;
 mod storage;
 mod support;
+mod sweeps;
 mod teams;
 mod things;
 mod upgrade;

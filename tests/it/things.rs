@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::support::{Client, HISTORY, TestApp, TestArtifact, TestRun};
+use crate::support::{Client, GRID, HISTORY, TestApp, TestArtifact, TestRun, TestSweep};
 
 /// Stands in everything that is to be found here.
 pub(crate) const SECRET: &str = "sesame";
@@ -38,6 +38,7 @@ pub(crate) struct Things {
     sequence: Value,
     portfolio: Value,
     hold: Value,
+    sweep: TestSweep,
 }
 
 impl Things {
@@ -73,6 +74,7 @@ impl Things {
         let input = json!({"id": run.id, "reason": SECRET});
         let hold = warden.mutate("holdRun", input, "hold { id }").await["hold"]["id"].take();
         warden.mutate("releaseHold", json!({"id": hold}), "hold { releasedAt }").await;
+        let sweep = TestSweep::create(&ada, SECRET, GRID).await;
         Self {
             entity,
             run,
@@ -90,6 +92,7 @@ impl Things {
             sequence,
             portfolio,
             hold,
+            sweep,
         }
     }
 
@@ -146,7 +149,7 @@ impl Things {
 
     /// What a member may do.
     pub(crate) fn writes(&self) -> Vec<(&'static str, Value)> {
-        let Self { entity, run, deleted, deletion, file, project, .. } = self;
+        let Self { entity, run, deleted, deletion, file, project, sweep, .. } = self;
         let runs = || json!({"runs": {"ids": [run.id]}});
         let id = || json!({"id": run.id});
         let of_run = |mut input: Value| {
@@ -189,6 +192,13 @@ impl Things {
                 json!({"filters": "{}", "sourceEntityName": entity, "sourceProjectName": SECRET,
                     "destinationEntityName": "grace", "destinationProjectName": "hers"}),
             ),
+            ("upsertSweep", json!({"entityName": entity, "projectName": SECRET, "config": GRID})),
+            ("upsertSweep", json!({"id": sweep.id, "state": "PAUSED"})),
+            (
+                "createAgent",
+                json!({"entityName": entity, "projectName": SECRET, "sweep": sweep.name, "host": "h"}),
+            ),
+            ("agentHeartbeat", json!({"id": sweep.agent})),
             ("deleteModel", json!({"id": project})),
             ("restoreProject", json!({"id": project})),
         ]
@@ -257,6 +267,8 @@ impl Things {
             (&self.sequence.as_str().unwrap().to_owned(), "ArtifactCollection"),
             (&self.portfolio.as_str().unwrap().to_owned(), "ArtifactCollection"),
             (&self.hold.as_str().unwrap().to_owned(), "Hold"),
+            (&self.sweep.id, "Sweep"),
+            (&self.sweep.agent, "Agent"),
         ] {
             text = text.replace(id.as_str(), &STANDARD.encode(format!("{kind}:999")));
         }

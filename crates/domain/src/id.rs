@@ -169,6 +169,22 @@ define_id!(
     "Hold"
 );
 
+define_id!(
+    /// A search for parameters.
+    SweepId,
+    "Sweep"
+);
+define_id!(
+    /// What starts runs of a sweep on a machine.
+    AgentId,
+    "Agent"
+);
+define_id!(
+    /// A run that an agent was given.
+    SweepRunId,
+    "SweepRun"
+);
+
 impl ProjectId {
     /// `Project.internalId`: the client decodes it and takes the integer.
     pub fn to_internal_id(self) -> String {

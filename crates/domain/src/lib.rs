@@ -21,6 +21,7 @@ pub mod json;
 pub mod project;
 pub mod run;
 pub mod switch;
+pub mod sweep;
 #[cfg(test)]
 mod test_support;
 pub mod usage;

@@ -8,6 +8,7 @@ mod consistency;
 mod cut;
 mod run;
 mod socket;
+mod sweep;
 
 pub(crate) use self::app::{
     ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, TRASH, TestApp, URL_LIFETIME,
@@ -18,6 +19,7 @@ pub(crate) use self::client::{Answer, Client, Refusal, path_of};
 pub(crate) use self::cut::{Cut, die_after};
 pub(crate) use self::run::{CONSOLE, EVENTS, HISTORY, SUMMARY, TestRun, text, texts};
 pub(crate) use self::socket::Socket;
+pub(crate) use self::sweep::{GRID, TestSweep};
 
 /// Waits for what something else brings about.
 pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {

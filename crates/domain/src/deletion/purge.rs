@@ -40,6 +40,7 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
     ("run_storage", "run_id"),
     ("alert", "id"),
     ("run_artifact", "id"),
+    ("sweep_run", "id"),
 ];
 
 /// Where a purge stands.

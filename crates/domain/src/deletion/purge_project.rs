@@ -18,6 +18,7 @@ use crate::id::{ProjectId, RunId};
 use crate::job::JobKind;
 use crate::project::{ProjectState, remove_all_members};
 use crate::run::{self as runs, Lifecycle};
+use crate::sweep;
 
 /// Runs that one transaction buries, if their rows are few.
 const RUNS: u64 = 100;
@@ -36,7 +37,9 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         return Ok(Purge::Withdrawn);
     }
     remove_all_members(tx, project_id).await?;
-    let emptied = remove_runs(tx, project_id).await? && !artifact::purge_of_project(tx, project_id).await?;
+    let emptied = remove_runs(tx, project_id).await?
+        && !artifact::purge_of_project(tx, project_id).await?
+        && !sweep::purge_of_project(tx, project_id).await?;
     if emptied {
         records::end(tx, &record.id, DeletionState::Purged).await?;
     }

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "sea-orm's derives want public items; the module itself is private")]
 
+pub(crate) mod agent;
 pub(crate) mod alert;
 pub(crate) mod api_key;
 pub(crate) mod artifact;
@@ -47,4 +48,6 @@ pub(crate) mod run_value;
 pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod submission;
+pub(crate) mod sweep;
+pub(crate) mod sweep_run;
 pub(crate) mod user;

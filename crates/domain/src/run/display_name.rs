@@ -26,7 +26,7 @@ pub(super) fn invent(env: &Env, number: i64) -> String {
 }
 
 /// A run id of 8 base-36 characters, as the client makes them.
-pub(super) fn run_id(env: &Env) -> String {
+pub(crate) fn run_id(env: &Env) -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     (0..8).map(|_| char::from(DIGITS[env.below(DIGITS.len())])).collect()
 }

@@ -23,6 +23,7 @@ mod upsert;
 pub use self::across::{Across, list_across};
 pub use self::changes::{Changes, list_changes};
 pub use self::commands::{Stopped, crash_stale, request_state, stop};
+pub(crate) use self::display_name::run_id as invent_id;
 pub use self::documents::Document;
 pub(crate) use self::documents::{add_keys, inherit_summary, merge_summary, take as take_documents};
 pub(crate) use self::edits::apply as edit;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::history;
 use crate::id::RunId;
 use crate::project::{self, Project};
+use crate::sweep;
 
 /// What a client says of a run. `None` keeps what is there.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +129,7 @@ async fn insert(tx: &WriteTx, caller: &Caller, project: &Project, name: &str) ->
 
 async fn apply(tx: &WriteTx, caller: &Caller, before: Run, upsert: Upsert, inserted: bool) -> Result<Run> {
     let by_writer = upsert.name.as_ref().is_some_and(|name| !name.is_empty());
+    let attached = upsert.sweep_name.clone();
     let mut row = before.clone().into_active_model();
     if let Some(text) = upsert.display_name {
         row.display_name = Set(limited("displayName", text)?);
@@ -166,6 +168,9 @@ async fn apply(tx: &WriteTx, caller: &Caller, before: Run, upsert: Upsert, inser
     }
     row.updated_at = Set(tx.now());
     let run = row.update(tx.connection()).await?;
+    if let Some(sweep) = &attached {
+        sweep::attach(tx, &run, sweep).await?;
+    }
     if let Some(config) = upsert.config {
         match caller.writer() {
             Some(_) => documents::merge_config(tx, &run, config).await?,

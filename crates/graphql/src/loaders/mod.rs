@@ -2,6 +2,7 @@
 
 mod artifact;
 mod hold;
+mod sweep;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 pub(crate) use self::artifact::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf, TagsOfCollection};
 pub(crate) use self::hold::PathOf;
+pub(crate) use self::sweep::{RunsOf, TotalsOf};
 
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};
 use counterweight_domain::alert::{self, Alert};

@@ -17,6 +17,7 @@ mod project_member;
 mod rewind;
 mod run;
 pub(crate) mod runs;
+mod sweep;
 mod team;
 mod user;
 
@@ -48,6 +49,7 @@ struct RunMutations(
     rewind::RewindMutation,
     file::FileMutation,
     alert::AlertMutation,
+    sweep::SweepMutation,
 );
 
 #[derive(Debug, Default, MergedObject)]

@@ -102,6 +102,8 @@ pub(crate) fn samples(wanted: Option<i32>) -> usize {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
+    /// Whoever names none wants no rows.
+    #[serde(default)]
     keys: Vec<String>,
     samples: Option<usize>,
     min_step: Option<i64>,

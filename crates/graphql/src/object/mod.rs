@@ -1,5 +1,6 @@
 //! What can be seen. Each object is the domain's record, with fields that need more loaded on demand.
 
+mod agent;
 mod alert;
 mod artifact;
 mod artifact_collection;
@@ -24,8 +25,10 @@ mod run_fields;
 mod run_groups;
 mod run_info;
 pub(crate) mod storage;
+mod sweep;
 mod user;
 
+pub(crate) use self::agent::Agent;
 use self::alert::AlertConnection;
 pub(crate) use self::alert::AlertSeverity;
 use self::artifact::ArtifactConnection;
@@ -54,4 +57,6 @@ use self::run_fields::{RunFieldConnection, RunFieldSource};
 use self::run_groups::RunGroupConnection;
 use self::run_info::RunInfo;
 pub(crate) use self::storage::StorageUsage;
+pub(crate) use self::sweep::Sweep;
+use self::sweep::SweepConnection;
 pub(crate) use self::user::{ApiKey, User, UserConnection};

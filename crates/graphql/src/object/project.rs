@@ -8,6 +8,7 @@ use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::hold::Subject;
 use counterweight_domain::project::{self, Project as Row};
 use counterweight_domain::run::{self, Grouping};
+use counterweight_domain::sweep;
 use counterweight_domain::usage::Scope;
 
 use super::artifact_list::{ArtifactCollectionConnection, Slice, of_place};
@@ -20,7 +21,7 @@ use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
     Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
-    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, run_groups, storage,
+    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection, run_groups, storage,
 };
 use crate::scalars::{DateTime, JsonString};
 
@@ -373,6 +374,29 @@ impl Project {
         let filter = parse_filter(filters.as_ref())?;
         let wanted = (source.into(), prefix.as_deref().unwrap_or_default());
         RunFieldConnection::page(ctx, &self.0, &filter, wanted, first, after.as_deref()).await
+    }
+
+    /// How many sweeps it has.
+    async fn total_sweeps(&self, ctx: &Context<'_>) -> Result<i32> {
+        let count = sweep::count(&ctx.request()?.db, self.0.id).await.or_graphql()?;
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+
+    /// A sweep by its sweep id.
+    async fn sweep(&self, ctx: &Context<'_>, sweep_name: String) -> Result<Option<Sweep>> {
+        Sweep::find(ctx, self.0.id, &sweep_name).await
+    }
+
+    /// Sweeps that match a filter (a Mongo-like JSON object), the newest first.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn sweeps(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        filters: Option<JsonString>,
+    ) -> Result<Option<SweepConnection>> {
+        SweepConnection::page(ctx, self.0.id, filters.as_ref(), after.as_deref(), first).await.map(Some)
     }
 
     /// What changed after a cursor; without one, nothing and the cursor of this moment. A page that wants to stay up to

@@ -91,7 +91,8 @@ impl Run {
     async fn sampled(&self, ctx: &Context<'_>, specs: Vec<SampleSpec>) -> Result<Vec<Arc<Sample>>> {
         let wanted = |spec| Sampled { run: self.0.id, spec: Arc::new(spec) };
         let wanted: Vec<Sampled> = specs.into_iter().map(wanted).collect();
-        let found = ctx.request()?.loader.load_many(wanted.iter().cloned()).await.or_graphql()?;
+        let some = wanted.iter().filter(|wanted| !wanted.spec.keys.is_empty());
+        let found = ctx.request()?.loader.load_many(some.cloned()).await.or_graphql()?;
         Ok(wanted.iter().map(|wanted| found.get(wanted).cloned().unwrap_or_default()).collect())
     }
 

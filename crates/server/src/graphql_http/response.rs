@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_graphql::{ErrorExtensionValues, ServerError, Value};
+use async_graphql::{ErrorExtensionValues, PathSegment, ServerError, Value};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,9 @@ const DECIDING: [(&str, StatusCode); 6] = [
     ("READ_ONLY", StatusCode::SERVICE_UNAVAILABLE),
     ("CONFLICT", StatusCode::CONFLICT),
 ];
+
+/// Whose misses have a status of their own: an agent whose sweep is gone ends itself by it, and tries on for ever without.
+const MISSED: &str = "agentHeartbeat";
 
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -108,10 +111,17 @@ fn status(media: Media, response: &async_graphql::Response, failed_before: bool)
     if let Some((_, status)) = DECIDING.iter().find(|(code, _)| has(code)) {
         return *status;
     }
+    if response.errors.iter().any(|error| code_of(error) == Some("NOT_FOUND") && begins(error, MISSED)) {
+        return StatusCode::NOT_FOUND;
+    }
     match media {
         Media::GraphQlResponse if failed_before => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     }
+}
+
+fn begins(error: &ServerError, field: &str) -> bool {
+    matches!(error.path.first(), Some(PathSegment::Field(first)) if first == field)
 }
 
 fn code_of(error: &ServerError) -> Option<&str> {
@@ -135,7 +145,7 @@ fn reword(error: &mut ServerError, id: &RequestId) {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{PathSegment, value};
+    use async_graphql::value;
     use axum::body::to_bytes;
     use axum::http::request::Parts;
     use serde_json::json;

@@ -69,6 +69,13 @@ impl Serialize for Sample {
     }
 }
 
+impl<'a> SampledRow<'a> {
+    /// The value of the key at this position among those that were wanted.
+    pub(crate) fn value(self, position: usize) -> Option<&'a Value> {
+        self.values.get(position)
+    }
+}
+
 impl Serialize for SampledRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(Some(self.values.len()))?;
