@@ -44,6 +44,9 @@ SERVED = """
 
     GetTeamEntity CreateTeam CreateInvite DeleteInvite CreateServiceAccount CreateUserFromAdmin DeleteApiKey
     GenerateApiKey
+
+    UpsertSweep UpsertSweepState GetSweeps GetSweep GetSweepLegacy GetSweepAgent GetSweepAgents GetAgentRuns
+    SweepWithRuns CreateAgent Heartbeat GetSweepState SweepConfig SweepRunsWithHistory SweepWatchedRuns
 """.split()
 
 # Sent by both releases: were one of these not found, the search would be at fault.

@@ -2,22 +2,36 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 
+from client import HURRY_AGENTS
+from secure import Secured
+
+VERIFY = HURRY_AGENTS + """
+from wandb.cli.cli import cli
+cli(prog_name="wandb")
+"""
 CHECK = re.compile(r"(Checking .*?)\.+(✅|❌)")
-# The tests serve plain HTTP, and there are no sweeps.
-UNANSWERED = {
-    "Checking requests to base url",
-    "Checking requests made over signed URLs",
-    "Checking sweep creation and agent execution",
-}
 
 
-def test_the_client_verifies_the_server(server):
-    command = [sys.executable, "-m", "wandb", "verify", "--host", server.url]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
-    found = dict(CHECK.findall(printed))
+def test_the_client_verifies_the_server(own_server, tmp_path):
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    server = own_server({"server.external_url": url})
+    secured = Secured(listener, server.address, tmp_path)
+    environment = {
+        **os.environ,
+        **secured.environment(),
+        "WANDB_BASE_URL": url,
+        "PYTHONIOENCODING": "utf-8",
+    }
+    command = [sys.executable, "-c", VERIFY, "verify", "--host", url]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    secured.close()
+    printed = done.stdout + done.stderr
+    found = dict(CHECK.findall(done.stdout))
     assert len(found) == 10, printed
-    assert {check for check, mark in found.items() if mark == "❌"} == UNANSWERED, printed
+    assert not [check for check, mark in found.items() if mark == "❌"], printed
+    assert done.returncode == 0, printed
