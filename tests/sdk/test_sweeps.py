@@ -26,7 +26,7 @@ GRID = {
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     monkeypatch.setattr(pyagent, "time", pyagent.time)  # as it is again afterwards
-    exec(HURRY_AGENTS)
+    exec(HURRY_AGENTS, {})
 
 
 def train():
