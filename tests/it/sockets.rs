@@ -54,7 +54,8 @@ backend_test!(a_deletion_is_told_until_it_is_undone, |app| {
     let id = run.delete().await;
     let mut socket = signed_in(served.address(), app.ada.key()).await;
     socket.subscribe("a", DELETION, json!({"id": id})).await;
-    let state = |heard: Result<Value, u16>| heard.unwrap()["payload"]["data"]["deletionProgress"]["state"].take();
+    let state =
+        |heard: Result<Value, u16>| heard.unwrap()["payload"]["data"]["deletionProgress"]["state"].take();
     assert_eq!(state(socket.hear().await), "PENDING");
     run.change("restoreRun").await;
     assert_eq!(state(socket.hear().await), "RESTORED");

@@ -20,8 +20,8 @@ pub mod job;
 pub mod json;
 pub mod project;
 pub mod run;
-pub mod switch;
 pub mod sweep;
+pub mod switch;
 #[cfg(test)]
 mod test_support;
 pub mod usage;

@@ -21,7 +21,8 @@ use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
     Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
-    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection, run_groups, storage,
+    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection, run_groups,
+    storage,
 };
 use crate::scalars::{DateTime, JsonString};
 
