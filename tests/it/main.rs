@@ -15,6 +15,7 @@ mod artifact_lists;
 mod artifact_model;
 mod artifacts;
 mod attribution;
+mod audit;
 mod buckets;
 mod bulk;
 mod changes;

@@ -164,6 +164,11 @@ define_id!(
 );
 
 define_id!(
+    /// Something that was done.
+    AuditEntryId,
+    "AuditEntry"
+);
+define_id!(
     /// That something must not be deleted.
     HoldId,
     "Hold"

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod alert;
 pub mod artifact;
+pub mod audit;
 pub mod blob;
 pub mod bulk;
 pub mod clock;

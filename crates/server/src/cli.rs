@@ -59,6 +59,9 @@ pub enum Command {
     /// Manage teams
     #[command(subcommand)]
     Team(TeamCommand),
+    /// Read what was done to things
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the GraphQL schema
     Schema,
     /// Check settings, database and object store
@@ -155,6 +158,22 @@ pub enum OrgCommand {
         /// What they may do: admin, member, viewer
         #[arg(long, default_value = "member")]
         role: String,
+    },
+}
+
+/// `counterweight audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Print the chain of entries as lines of JSON
+    Export {
+        /// Only what comes after this place
+        #[arg(long, value_name = "POSITION", default_value_t = 0)]
+        after: i64,
+    },
+    /// Check an export, without a database; names the first line that does not fit
+    Verify {
+        /// What `audit export` printed
+        file: PathBuf,
     },
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use counterweight_domain::artifact;
+use counterweight_domain::audit;
 use counterweight_domain::bulk::{self, BulkState};
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::history::{self, Merge};
@@ -107,6 +108,14 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
                 "collected"
             );
             if stop.is_cancelled() { Err(JobError::Stopped) } else { Ok(()) }
+        }
+        JobKind::SealAudit => {
+            while audit::seal(db).await? {
+                if stop.is_cancelled() {
+                    return Err(JobError::Stopped);
+                }
+            }
+            Ok(())
         }
         JobKind::PruneJobs => {
             job::prune(db, JobState::Done, db.now().before(KEEP_DONE)).await?;

@@ -19,6 +19,8 @@ use crate::handlers::{self, JobError};
 
 const CRASH_CHECKS_PER_SPAN: u32 = 5;
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
+/// How long an audit entry waits for its place in the chain.
+const SEAL_EVERY: Duration = Duration::from_mins(1);
 
 /// Takes jobs from the queue and does them. Any number of workers may share one database.
 #[derive(Clone, Debug)]
@@ -116,6 +118,7 @@ impl Worker {
             (JobKind::CrashStaleRuns, settings.crash_after / CRASH_CHECKS_PER_SPAN),
             (JobKind::ExpireArtifacts, settings.gc.interval),
             (JobKind::Collect, settings.gc.interval),
+            (JobKind::SealAudit, SEAL_EVERY),
             (JobKind::PruneJobs, PRUNE_EVERY),
         ] {
             job::advance(self.db(), &kind, period).await?;

@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// Another user at the same server.
-    pub(super) fn somebody_else(&self, name: &'static str) -> Self {
+    pub(crate) fn somebody_else(&self, name: &'static str) -> Self {
         Self::new(self.router.clone(), name)
     }
 

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, NotSet, Query
 use super::name::{LATEST, check_alias, check_count};
 use super::{Collection, collections, queries};
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source as _, WriteTx, dialect};
 use crate::entity::artifact_alias::{ActiveModel, Column, Entity};
 use crate::entity::{artifact_membership as membership, protected_alias};
@@ -56,14 +57,29 @@ pub async fn delete_aliases(
     for (project, collection, aliases) in places(tx, caller, changes).await? {
         let collection = collections::hold(tx, collection.id).await?;
         check_protected(tx, caller, &project, &aliases).await?;
-        Entity::delete_many()
+        let gone = Entity::delete_many()
             .filter(Column::CollectionId.eq(collection.id))
             .filter(Column::ArtifactId.eq(id))
-            .filter(Column::Alias.is_in(aliases))
+            .filter(Column::Alias.is_in(&aliases))
             .exec(tx.connection())
             .await?;
+        if gone.rows_affected > 0 {
+            record_gone(tx, caller, id, &aliases).await?;
+        }
     }
     Ok(())
+}
+
+/// Records that aliases no longer name a version.
+pub(super) async fn record_gone(
+    tx: &WriteTx,
+    caller: &Caller,
+    id: ArtifactId,
+    aliases: &[String],
+) -> Result<()> {
+    let names = aliases.join(", ");
+    let act = Act::by(caller.user_id, Action::Unalias).because(Some(&names));
+    audit::record(tx, act, Topic::Artifacts(&[id])).await
 }
 
 /// Changes by collection, in the order of their ids: so no two callers wait for each other in a circle.

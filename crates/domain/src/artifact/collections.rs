@@ -11,6 +11,7 @@ use sea_orm::{
 use super::name::check_collection_name;
 use super::{ArtifactType, Collection, CollectionKind, CollectionState, DigestAlgorithm, ensure_type, ttl};
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source, WriteTx};
 use crate::entity::artifact_collection::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
@@ -208,7 +209,8 @@ pub async fn delete_collection(
     find_to_write(tx, caller, id, kind).await?;
     hold::check(tx, Target::Collection(id)).await?;
     let held = hold(tx, id).await?;
-    super::delete::empty_collection(tx, &held).await?;
+    super::delete::empty_collection(tx, caller, &held).await?;
+    audit::record(tx, Act::by(caller.user_id, Action::Delete), Topic::Collection(id)).await?;
     let mut row = held.into_active_model();
     row.state = Set(CollectionState::Deleted);
     row.updated_at = Set(tx.now());

@@ -11,6 +11,7 @@ use super::links::remove_place;
 use super::queries::{self, Located};
 use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections};
 use crate::account::Caller;
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::artifact::{self, Column, Entity};
 use crate::entity::{
@@ -39,13 +40,13 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases:
             reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
         });
     }
-    delete_all(tx, &[id]).await?;
+    delete_all(tx, caller, &[id]).await?;
     let Located { artifact, .. } = located;
     Ok(Artifact { state: ArtifactState::Deleted, ..artifact })
 }
 
 /// Deletes versions that the caller may delete, or none where something keeps one of them.
-async fn delete_all(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
+async fn delete_all(tx: &WriteTx, caller: &Caller, ids: &[ArtifactId]) -> Result<()> {
     hold::check(tx, Target::Versions(ids)).await?;
     let mut places = Vec::with_capacity(ids.len());
     for id in ids {
@@ -53,6 +54,7 @@ async fn delete_all(tx: &WriteTx, ids: &[ArtifactId]) -> Result<()> {
     }
     // Only now no alias can be set any more.
     aliases::check_unprotected(tx, Named::Versions(ids)).await?;
+    audit::record(tx, Act::by(caller.user_id, Action::Delete), Topic::Artifacts(ids)).await?;
     for (id, places) in ids.iter().zip(places) {
         bury_from(tx, *id, &places).await?;
     }
@@ -93,8 +95,8 @@ async fn bury_from(tx: &WriteTx, id: ArtifactId, held: &[CollectionId]) -> Resul
     Ok(())
 }
 
-/// Deletes those of these versions that are in one of the states still. Answers how many.
-async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) -> Result<usize> {
+/// Deletes those of these versions that are in one of the states still. Answers which.
+async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) -> Result<Vec<ArtifactId>> {
     let deleted = Entity::update_many()
         .col_expr(Column::State, Expr::value(ArtifactState::Deleted))
         .col_expr(Column::DeletedAt, Expr::value(tx.now()))
@@ -107,12 +109,12 @@ async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) 
     for gone in &deleted {
         job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
     }
-    Ok(deleted.len())
+    Ok(deleted.into_iter().map(|gone| gone.id).collect())
 }
 
 /// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are
 /// in no other collection either. None goes where a protected alias names one of them anywhere.
-pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection) -> Result<()> {
+pub(super) async fn empty_collection(tx: &WriteTx, caller: &Caller, held: &Collection) -> Result<()> {
     if held.kind == CollectionKind::Sequence {
         // Plan: ix_artifact_digest.
         let versions: Vec<ArtifactId> = queries::of_collection(held.id)
@@ -123,7 +125,7 @@ pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection) -> Result<
             .into_tuple()
             .all(tx.connection())
             .await?;
-        delete_all(tx, &versions).await?;
+        delete_all(tx, caller, &versions).await?;
     }
     aliases::check_unprotected(tx, Named::In(held.id)).await?;
     alias::Entity::delete_many()
@@ -142,9 +144,7 @@ pub(super) async fn empty_collection(tx: &WriteTx, held: &Collection) -> Result<
 pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
     let tx = db.begin_write().await?;
     let found = Entity::find_by_id(id).one(tx.connection()).await?;
-    if found.is_none_or(|found| found.state != ArtifactState::Deleted) {
-        return Ok(false);
-    }
+    let Some(found) = found.filter(|found| found.state == ArtifactState::Deleted) else { return Ok(false) };
     let mut left = BATCH;
     for table in CHILDREN {
         left -= remove_rows(&tx, table, id, left).await?.min(left);
@@ -152,6 +152,9 @@ pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
             tx.commit().await?;
             return Ok(true);
         }
+    }
+    if left < BATCH || found.metadata.is_some() || found.client_id.is_some() {
+        audit::record(&tx, Act::of_itself(Action::Purge), Topic::Artifacts(&[id])).await?;
     }
     // What its owner wrote goes too.
     let emptied = artifact::ActiveModel {
@@ -192,8 +195,10 @@ pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
         .all(tx.connection())
         .await?;
     let given_up = mark_deleted(&tx, &ids, &[ArtifactState::Pending]).await?;
+    let act = Act::of_itself(Action::Expire).because(Some("never committed"));
+    audit::record(&tx, act, Topic::Artifacts(&given_up)).await?;
     tx.commit().await?;
-    Ok(given_up)
+    Ok(given_up.len())
 }
 
 /// An SQL condition on a row of `artifact`: no registry has the version, and no protected alias names it anywhere.
@@ -226,6 +231,8 @@ pub async fn expire_versions(db: &Db) -> Result<usize> {
         // Asked again, since only now no alias can be set any more.
         let still_due = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
         if still_due.one(tx.connection()).await?.is_some() {
+            let act = Act::of_itself(Action::Expire).because(Some("time to live over"));
+            audit::record(&tx, act, Topic::Artifacts(&[*id])).await?;
             bury_from(&tx, *id, &places).await?;
         }
     }

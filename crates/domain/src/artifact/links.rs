@@ -10,6 +10,7 @@ use super::name::{LATEST, check_count};
 use super::queries::{self, Located};
 use super::{ArtifactState, CollectionKind, Membership, aliases, ttl, types};
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{artifact_alias as alias, artifact_membership as membership};
 use crate::error::{Error, Result};
@@ -166,7 +167,9 @@ pub async fn unlink(
     if remove_place(tx, held.id, artifact).await? == 0 {
         return Err(missing());
     }
-    Ok(())
+    let from = format!("from {}/{}/{}", project.entity_name, project.name, held.name);
+    let act = Act::by(caller.user_id, Action::Unlink).because(Some(&from));
+    audit::record(tx, act, Topic::Artifacts(&[artifact])).await
 }
 
 /// Removes a version's place in a held collection, with its aliases there; the next newest becomes the latest.

@@ -48,6 +48,9 @@ pub async fn update(tx: &WriteTx, caller: &Caller, id: ArtifactId, edit: Edit) -
             .filter(alias::Column::Id.is_in(given_up.into_iter().map(|row| row.id)))
             .exec(tx.connection())
             .await?;
+        if !names.is_empty() {
+            aliases::record_gone(tx, caller, id, &names).await?;
+        }
         aliases::assign(tx, &located.project, &held, id, &wanted, caller).await?;
     }
     tags::change_tags(tx, id, &edit.tags_added, &edit.tags_removed).await?;

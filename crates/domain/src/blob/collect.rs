@@ -1,7 +1,7 @@
 //! Steps of the collection, each for one batch: find candidates, doom, sweep. The worker puts them in order
 //! and talks to the object store in between, when no transaction is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use counterweight_storage::ObjectKey;
 use sea_orm::{ActiveEnum as _, FromQueryResult, Value};
@@ -9,6 +9,7 @@ use sea_orm::{ActiveEnum as _, FromQueryResult, Value};
 use super::BlobState;
 use super::batch::{STATE, update};
 use super::references::referenced;
+use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
 use crate::error::{Error, Result};
@@ -120,13 +121,18 @@ pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
 }
 
 /// The bytes are gone: the rows follow. Answers which were still there.
-pub async fn forget(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
+pub async fn forget(tx: &WriteTx, gone: &[&Candidate]) -> Result<HashSet<BlobId>> {
+    let ids: Vec<BlobId> = gone.iter().map(|blob| blob.id).collect();
     // Primary key.
     let sql = format!(
         "DELETE FROM blob WHERE id IN ({}) AND {STATE} = 'doomed' RETURNING id",
         dialect::placeholders(0, ids.len())
     );
-    update(tx, sql, [], ids).await
+    let forgotten: HashSet<BlobId> = update(tx, sql, [], &ids).await?.into_iter().collect();
+    let removed = gone.iter().filter(|blob| forgotten.contains(&blob.id));
+    let removed: Vec<_> = removed.map(|blob| (blob.id, &blob.key, blob.size_bytes)).collect();
+    audit::record(tx, Act::of_itself(Action::Remove), Topic::Objects(&removed)).await?;
+    Ok(forgotten)
 }
 
 /// The store did not delete these: each waits longer than the last time, for ever.

@@ -103,7 +103,7 @@ pub(super) async fn apply(
         BulkChange::Edit(edit) => run::edit(tx, edit, runs).await,
         BulkChange::Archive { until } => {
             for run in runs {
-                deletion::archive_held(tx, run, *until).await?;
+                deletion::archive_held(tx, caller, run, *until).await?;
             }
             Ok(Vec::new())
         }
@@ -111,7 +111,7 @@ pub(super) async fn apply(
             let purge_after = tx.now().after(Duration::from_secs(*trash));
             deletion::delete_held(tx, caller, deletion_id, *with, purge_after, runs).await
         }
-        BulkChange::Restore => deletion::restore_held(tx, runs).await,
+        BulkChange::Restore => deletion::restore_held(tx, caller, runs).await,
     }
 }
 

@@ -8,6 +8,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, Query
 use super::Retention;
 use super::delete::delete_by_rule;
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::run as run_entity;
@@ -23,7 +24,8 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
     let found = lock(tx, caller, id).await?;
     match found.lifecycle {
         Lifecycle::Live => {
-            archive_held(tx, found, retention.archive.map(|period| tx.now().after(period))).await
+            let until = retention.archive.map(|period| tx.now().after(period));
+            archive_held(tx, caller, found, until).await
         }
         Lifecycle::Archived => Ok(found),
         Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
@@ -31,13 +33,19 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
 }
 
 /// The same of a run that is held, until a moment at which it is deleted.
-pub(crate) async fn archive_held(tx: &WriteTx, held: Run, until: Option<Timestamp>) -> Result<Run> {
+pub(crate) async fn archive_held(
+    tx: &WriteTx,
+    caller: &Caller,
+    held: Run,
+    until: Option<Timestamp>,
+) -> Result<Run> {
     if held.lifecycle == Lifecycle::Archived {
         return Ok(held);
     }
     if let Some(until) = until {
         job::enqueue(tx, &JobKind::DeleteArchivedRun { run_id: held.id }, until).await?;
     }
+    audit::record(tx, Act::by(caller.user_id, Action::Archive), Topic::Runs(&[held.id])).await?;
     change(tx, &held, Lifecycle::Archived, |row| row.archived_until = Set(until)).await
 }
 
@@ -46,7 +54,10 @@ pub async fn unarchive(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> 
     let found = lock(tx, caller, id).await?;
     match found.lifecycle {
         Lifecycle::Live => Ok(found),
-        Lifecycle::Archived => revive(tx, &found).await,
+        Lifecycle::Archived => {
+            audit::record(tx, Act::by(caller.user_id, Action::Unarchive), Topic::Runs(&[id])).await?;
+            revive(tx, &found).await
+        }
         Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
     }
 }

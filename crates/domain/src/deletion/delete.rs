@@ -12,6 +12,7 @@ use super::scope::{Fate, Scope, refuse};
 use super::{Deletion, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan};
 use crate::account::Caller;
 use crate::artifact::{self, Made};
+use crate::audit::{self, Act, Action, Topic};
 use crate::bulk::{Refused, Which};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
@@ -47,7 +48,8 @@ pub async fn delete(
         pending
     } else {
         let record = records::open(tx, caller.user_id, found.project_id, &wish, None, retention).await?;
-        put_away(tx, &record.id, record.purge_after, vec![found]).await?;
+        let act = Act::by(caller.user_id, Action::Delete).because(record.reason.as_deref());
+        put_away(tx, act, &record.id, record.purge_after, vec![found]).await?;
         record
     };
     take_artifacts(tx, caller, &record.id, &scope, &[id]).await?;
@@ -60,7 +62,8 @@ pub(super) async fn delete_by_rule(tx: &WriteTx, held: Run, reason: &str, trash:
     let retention = Retention { trash, archive: None };
     let owner: UserId = held.user_id;
     let record = records::open(tx, owner, held.project_id, &wish, None, retention).await?;
-    put_away(tx, &record.id, record.purge_after, vec![held]).await
+    let act = Act::of_itself(Action::Expire).because(Some(reason));
+    put_away(tx, act, &record.id, record.purge_after, vec![held]).await
 }
 
 /// Refuses a deletion of many runs as a whole: where it is not what was planned, or where one of them has an artifact in a
@@ -109,7 +112,9 @@ pub(crate) async fn delete_held(
         }
     }
     let ids: Vec<RunId> = going.iter().map(|run| run.id).collect();
-    put_away(tx, deletion_id, purge_after, going).await?;
+    let reason = records::get(tx, deletion_id).await?.reason;
+    let act = Act::by(caller.user_id, Action::Delete).because(reason.as_deref());
+    put_away(tx, act, deletion_id, purge_after, going).await?;
     take_artifacts(tx, caller, deletion_id, &scope, &ids).await?;
     Ok(refused)
 }
@@ -134,7 +139,13 @@ async fn weigh(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Weight>> {
 }
 
 /// Puts held runs, live or archived, into the trash.
-async fn put_away(tx: &WriteTx, deletion_id: &str, purge_after: Timestamp, runs: Vec<Run>) -> Result<()> {
+async fn put_away(
+    tx: &WriteTx,
+    act: Act<'_>,
+    deletion_id: &str,
+    purge_after: Timestamp,
+    runs: Vec<Run>,
+) -> Result<()> {
     use run_entity::Column;
     if runs.is_empty() {
         return Ok(());
@@ -143,6 +154,9 @@ async fn put_away(tx: &WriteTx, deletion_id: &str, purge_after: Timestamp, runs:
     let weights = weigh(tx, &ids).await?;
     for run in &runs {
         cancel_archive_deadline(tx, run).await?;
+        let weight = weights.get(&run.id).map_or((0, 0), |weight| (weight.file_count, weight.file_bytes));
+        let counts = [("files", weight.0), ("bytes", weight.1)];
+        audit::record(tx, act.with(&counts), Topic::Runs(&[run.id])).await?;
     }
     let moved = run_entity::Entity::update_many()
         .col_expr(Column::Lifecycle, Expr::value(Lifecycle::Deleted.to_value()))

@@ -7,6 +7,7 @@ use sea_orm::{
 
 use super::{Deletion, DeletionState, deadline_passed, records};
 use crate::account::Caller;
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{entity, project as project_entity, run};
 use crate::error::{Error, Result};
@@ -45,6 +46,9 @@ pub async fn delete_project(
         .await?;
     let purge_after = tx.now().after(trash);
     let runs = i64::try_from(runs).map_err(Error::internal)?;
+    let counts = [("runs", runs)];
+    let act = Act::by(caller.user_id, Action::Delete).because(reason.as_deref()).with(&counts);
+    audit::record(tx, act, Topic::Project(id)).await?;
     let record = records::open_project(tx, caller.user_id, id, reason, purge_after, runs).await?;
     let purge = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
     job::enqueue(tx, &purge, purge_after).await?;
@@ -93,6 +97,7 @@ pub async fn restore_project(
     row.deleted_at = Set(None);
     row.update(tx.connection()).await?;
     records::end(tx, &deletion.id, DeletionState::Restored).await?;
+    audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Project(id)).await?;
     job::cancel(tx, &JobKind::PurgeDeletion { deletion_id: deletion.id }).await?;
     project::get(tx, caller, id).await
 }

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records};
+use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::{deletion, deletion_item as item, run};
@@ -114,9 +115,9 @@ async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     for id in buried {
         let Some(room) = remove_children(tx, id, left).await? else { break };
         left = room;
-        emptied.push(id.0);
+        emptied.push(id);
     }
-    note_purged(tx, &record.id, emptied).await?;
+    note_purged(tx, &record.id, &emptied).await?;
     records::settle(tx, &record.id).await?;
     let after = records::get(tx, &record.id).await?;
     Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
@@ -173,7 +174,7 @@ async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timesta
     Ok(row.try_get_by_index(0)?)
 }
 
-async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: Vec<i64>) -> Result<()> {
+async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: &[RunId]) -> Result<()> {
     if runs.is_empty() {
         return Ok(());
     }
@@ -181,10 +182,10 @@ async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: Vec<i64>) -> Result<
         .col_expr(item::Column::State, Expr::val(ItemState::Purged))
         .filter(item::Column::DeletionId.eq(deletion_id))
         .filter(item::Column::Kind.eq(ItemKind::Run))
-        .filter(item::Column::SubjectId.is_in(runs))
+        .filter(item::Column::SubjectId.is_in(runs.iter().map(|id| id.0)))
         .exec(tx.connection())
         .await?;
-    Ok(())
+    audit::record(tx, Act::of_itself(Action::Purge), Topic::Runs(runs)).await
 }
 
 /// Makes tombstones: what keeps a run id taken, and nothing that its owner wrote. All columns are named, so that a new

@@ -10,6 +10,7 @@ use sea_orm::{
 use super::purge::{BATCH, bury, remove_children};
 use super::{Deletion, DeletionState, Purge, records};
 use crate::artifact;
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{project, run};
 use crate::error::{Error, Result};
@@ -42,6 +43,7 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         && !sweep::purge_of_project(tx, project_id).await?;
     if emptied {
         records::end(tx, &record.id, DeletionState::Purged).await?;
+        audit::record(tx, Act::of_itself(Action::Purge), Topic::Project(project_id)).await?;
     }
     Ok(if emptied { Purge::Complete } else { Purge::Underway })
 }

@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::archive::{lock, revive};
 use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records};
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::bulk::Refused;
 use crate::db::{Source as _, WriteTx};
 use crate::entity::deletion_item as item;
@@ -21,15 +22,15 @@ const MOST_AT_ONCE: u64 = 200;
 /// Brings a run back from the trash, or from the archive, exactly as it was.
 pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     let found = lock(tx, caller, id).await?;
-    restore_one(tx, found).await
+    restore_one(tx, caller, found).await
 }
 
 /// The same of runs that are held. Answers those whose deadline has passed.
-pub(crate) async fn restore_held(tx: &WriteTx, runs: Vec<Run>) -> Result<Vec<Refused>> {
+pub(crate) async fn restore_held(tx: &WriteTx, caller: &Caller, runs: Vec<Run>) -> Result<Vec<Refused>> {
     let mut refused = Vec::new();
     for run in runs {
         let run_id = run.id;
-        match restore_one(tx, run).await {
+        match restore_one(tx, caller, run).await {
             Ok(_) => {}
             Err(error @ Error::Precondition { .. }) => {
                 refused.push(Refused { run_id, reason: error.to_string() });
@@ -40,7 +41,7 @@ pub(crate) async fn restore_held(tx: &WriteTx, runs: Vec<Run>) -> Result<Vec<Ref
     Ok(refused)
 }
 
-async fn restore_one(tx: &WriteTx, found: Run) -> Result<Run> {
+async fn restore_one(tx: &WriteTx, caller: &Caller, found: Run) -> Result<Run> {
     if found.lifecycle == Lifecycle::Live {
         return Ok(found);
     }
@@ -58,6 +59,7 @@ async fn restore_one(tx: &WriteTx, found: Run) -> Result<Run> {
             .exec(tx.connection())
             .await?;
     }
+    audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Runs(&[found.id])).await?;
     // It may have ended long ago; what ends in the trash does not settle.
     job::enqueue(tx, &JobKind::SettleHistory { run_id: found.id }, tx.now()).await?;
     let run = revive(tx, &found).await?;
@@ -84,7 +86,7 @@ pub async fn restore_all(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Dele
     let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
     runs.sort_by_key(|run| run.id);
     for run in runs {
-        restore_one(tx, run).await?;
+        restore_one(tx, caller, run).await?;
     }
     records::get(tx, id).await
 }

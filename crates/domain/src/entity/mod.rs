@@ -15,6 +15,7 @@ pub(crate) mod artifact_membership;
 pub(crate) mod artifact_tag;
 pub(crate) mod artifact_type;
 pub(crate) mod artifact_upload;
+pub(crate) mod audit_entry;
 pub(crate) mod blob;
 pub(crate) mod bulk_item;
 pub(crate) mod bulk_task;

@@ -1,6 +1,6 @@
 //! Storing and deleting files. The bytes themselves travel between these verbs, outside any transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, Set};
@@ -9,6 +9,7 @@ use counterweight_storage::{Md5Digest, ObjectKey};
 
 use super::FileName;
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::blob;
 use crate::db::{Db, Source, WriteTx};
 use crate::entity::run_file::{self, Column};
@@ -81,8 +82,17 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     for project in projects {
         project::authorize(tx, caller, project, Role::Member).await?;
     }
-    let owners: BTreeSet<RunId> = rows.iter().map(|row| row.run_id).collect();
-    hold::check(tx, Target::Runs(&Vec::from_iter(owners))).await?;
+    let mut counts: BTreeMap<RunId, i64> = BTreeMap::new();
+    for row in &rows {
+        *counts.entry(row.run_id).or_default() += 1;
+    }
+    let owners: Vec<RunId> = counts.keys().copied().collect();
+    hold::check(tx, Target::Runs(&owners)).await?;
+    for (run, files) in counts {
+        let counts = [("files", files)];
+        let act = Act::by(caller.user_id, Action::Delete).with(&counts);
+        audit::record(tx, act, Topic::Runs(&[run])).await?;
+    }
     run_file::Entity::delete_many()
         .filter(Column::Id.is_in(ids.iter().copied()))
         .exec(tx.connection())

@@ -14,6 +14,8 @@ use super::keys::Keys;
 use super::reader::{Layout, Walk};
 use super::step::step_in_text;
 use super::{HistoryStream, Reader, Stream, chunk_rows, spans};
+use crate::account::Caller;
+use crate::audit::{self, Act, Action, Topic};
 use crate::blob;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::{history_chunk, history_rollup, history_segment, history_stream, run_document};
@@ -45,7 +47,7 @@ struct Cutoff {
 }
 
 /// Takes a run back: rows with a step greater than `step` are forgotten, and the summary is what it was. Answers the run.
-pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<Run> {
+pub async fn rewind(db: &Db, blobs: &BlobStore, caller: &Caller, id: RunId, step: i64) -> Result<Run> {
     for _ in 0..MOST_READS {
         let Some(cutoff) = Cutoff::find(db, blobs, id, step).await? else { return stay(db, id).await };
         let tx = db.begin_write().await?;
@@ -54,6 +56,9 @@ pub async fn rewind(db: &Db, blobs: &BlobStore, id: RunId, step: i64) -> Result<
         if cutoff.layout.is_same(&Layout::load(&tx, id, Stream::History).await?) {
             if cut(&tx, id, &cutoff).await? {
                 withdraw(&tx, id).await?;
+                let counts = [("step", step)];
+                let act = Act::by(caller.user_id, Action::Rewind).with(&counts);
+                audit::record(&tx, act, Topic::Runs(&[id])).await?;
             }
             run::inherit_summary(&tx, &run, cutoff.summary).await?;
             let mut row = run.into_active_model();

@@ -10,6 +10,7 @@ use super::queries::{self, active};
 use super::{Hold, Subject, check_reason};
 use crate::account::Caller;
 use crate::artifact;
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::dialect::Passage;
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{held_job, hold};
@@ -41,7 +42,17 @@ pub async fn hold(tx: &WriteTx, caller: &Caller, subject: Subject, reason: &str)
         released_at: Set(None),
         released_by: Set(None),
     };
-    Ok(held.insert(tx.connection()).await?)
+    let held = held.insert(tx.connection()).await?;
+    record(tx, Act::by(caller.user_id, Action::Hold).because(Some(reason)), subject).await?;
+    Ok(held)
+}
+
+async fn record(tx: &WriteTx, act: Act<'_>, subject: Subject) -> Result<()> {
+    match subject {
+        Subject::Run(id) => audit::record(tx, act, Topic::Runs(&[id])).await,
+        Subject::Artifact(id) => audit::record(tx, act, Topic::Artifacts(&[id])).await,
+        Subject::Project(id) => audit::record(tx, act, Topic::Project(id)).await,
+    }
 }
 
 /// Lets it be deleted again; the deadlines that passed meanwhile are met now. Of no effect on what was released before.
@@ -58,6 +69,7 @@ pub async fn release(tx: &WriteTx, caller: &Caller, id: HoldId) -> Result<Hold> 
     row.released_at = Set(Some(tx.now()));
     row.released_by = Set(Some(caller.user_id));
     let released = row.update(tx.connection()).await?;
+    record(tx, Act::by(caller.user_id, Action::Release), released.subject()).await?;
     let waiting = held_job::Entity::find().filter(held_job::Column::HoldId.eq(id));
     for parked in waiting.all(tx.connection()).await? {
         let kind: JobKind = serde_json::from_str(&parked.job).map_err(Error::internal)?;

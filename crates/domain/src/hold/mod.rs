@@ -18,6 +18,7 @@ pub(crate) use self::check::{
 };
 pub use self::commands::{hold, release};
 pub use self::paths::get_paths;
+pub(crate) use self::paths::source;
 pub use self::queries::{find, get_active, list};
 pub use crate::entity::hold::Model as Hold;
 use crate::error::{Error, Result};

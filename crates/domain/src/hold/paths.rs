@@ -15,6 +15,20 @@ struct Row {
     path: String,
 }
 
+/// In SQL, the path of a thing `r` after that of its project `p`, and the tables that lead there.
+pub(crate) fn source(kind: HoldKind) -> (&'static str, &'static str) {
+    match kind {
+        HoldKind::Run => ("'/' || r.name", "run r JOIN project p ON p.id = r.project_id"),
+        HoldKind::Artifact => (
+            "'/' || c.name || COALESCE(':v' || m.version_index, '')",
+            "artifact r JOIN artifact_collection c ON c.id = r.collection_id \
+             JOIN project p ON p.id = c.project_id \
+             LEFT JOIN artifact_membership m ON m.collection_id = c.id AND m.artifact_id = r.id",
+        ),
+        HoldKind::Project => ("''", "project r JOIN project p ON p.id = r.id"),
+    }
+}
+
 /// `entity/project`, `entity/project/run` or `entity/project/collection:v0` of each, whatever became of it.
 pub async fn get_paths(db: &impl Source, subjects: &[Subject]) -> Result<HashMap<Subject, String>> {
     let mut found = HashMap::new();
@@ -28,16 +42,7 @@ pub async fn get_paths(db: &impl Source, subjects: &[Subject]) -> Result<HashMap
             continue;
         }
         // Plan: primary keys.
-        let (path, from) = match kind {
-            HoldKind::Run => ("'/' || r.name", "run r JOIN project p ON p.id = r.project_id"),
-            HoldKind::Artifact => (
-                "'/' || c.name || COALESCE(':v' || m.version_index, '')",
-                "artifact r JOIN artifact_collection c ON c.id = r.collection_id \
-                 JOIN project p ON p.id = c.project_id \
-                 LEFT JOIN artifact_membership m ON m.collection_id = c.id AND m.artifact_id = r.id",
-            ),
-            HoldKind::Project => ("''", "project r JOIN project p ON p.id = r.id"),
-        };
+        let (path, from) = source(kind);
         let sql = format!(
             "SELECT r.id, e.name || '/' || p.name || {path} AS path FROM {from} \
              JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({})",

@@ -74,6 +74,8 @@ pub enum JobKind {
     CrashStaleRuns,
     /// Remove bytes that nothing refers to.
     Collect,
+    /// Give audit entries their places in the chain.
+    SealAudit,
     /// Forget jobs that ended long ago, and the keys that runs were submitted under.
     PruneJobs,
 }
@@ -91,6 +93,7 @@ impl JobKind {
             Self::ExpireArtifacts => "expire_artifacts",
             Self::CrashStaleRuns => "crash_stale_runs",
             Self::Collect => "collect",
+            Self::SealAudit => "seal_audit",
             Self::PruneJobs => "prune_jobs",
         }
     }
@@ -104,9 +107,11 @@ impl JobKind {
             | Self::MergeHistory { run_id }
             | Self::SettleHistory { run_id } => run_id.to_string(),
             Self::PurgeArtifact { artifact_id } => artifact_id.to_string(),
-            Self::CrashStaleRuns | Self::ExpireArtifacts | Self::Collect | Self::PruneJobs => {
-                self.name().to_owned()
-            }
+            Self::CrashStaleRuns
+            | Self::ExpireArtifacts
+            | Self::Collect
+            | Self::SealAudit
+            | Self::PruneJobs => self.name().to_owned(),
         }
     }
 
@@ -120,7 +125,11 @@ impl JobKind {
             | Self::MergeHistory { .. }
             | Self::SettleHistory { .. }
             | Self::PurgeArtifact { .. } => i32::MAX,
-            Self::CrashStaleRuns | Self::ExpireArtifacts | Self::Collect | Self::PruneJobs => 5,
+            Self::CrashStaleRuns
+            | Self::ExpireArtifacts
+            | Self::Collect
+            | Self::SealAudit
+            | Self::PruneJobs => 5,
         }
     }
 
@@ -177,6 +186,7 @@ mod tests {
             (JobKind::ExpireArtifacts, "null"),
             (JobKind::CrashStaleRuns, "null"),
             (JobKind::Collect, "null"),
+            (JobKind::SealAudit, "null"),
             (JobKind::PruneJobs, "null"),
         ] {
             let written: serde_json::Value = serde_json::from_str(&kind.payload().unwrap()).unwrap();

@@ -58,7 +58,7 @@ impl RewindMutation {
         let missing = || domain::Error::not_found("run", &input.run_name);
         let found = found.ok_or_else(missing).or_graphql()?;
         project::authorize(db, caller, found.project_id, Role::Member).await.or_graphql()?;
-        let rewound = history::rewind(db, blobs, found.id, step).await.or_graphql()?;
+        let rewound = history::rewind(db, blobs, caller, found.id, step).await.or_graphql()?;
         Ok(Some(RewindRunPayload {
             rewound_run: Some(Run(rewound)),
             client_mutation_id: input.client_mutation_id,

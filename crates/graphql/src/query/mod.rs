@@ -1,5 +1,6 @@
 //! What can be asked.
 
+mod audit;
 mod deletions;
 mod server_info;
 mod storage;
@@ -21,7 +22,7 @@ use server_info::ServerInfo;
 
 /// The root of queries, in groups.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(MainQuery, deletions::DeletionQueries, storage::StorageQueries);
+pub struct Query(MainQuery, deletions::DeletionQueries, storage::StorageQueries, audit::AuditQueries);
 
 /// What the client asks for, and what does not stand apart.
 #[derive(Debug, Default)]

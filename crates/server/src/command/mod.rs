@@ -1,5 +1,6 @@
 //! What the program does, one file per command.
 
+mod audit;
 mod doctor;
 mod fsck;
 mod gc;
@@ -18,14 +19,16 @@ use std::io::{Write as _, stdout};
 use counterweight_domain::Error;
 use counterweight_storage::{Misconfiguration, StorageError};
 
-use crate::cli::{Cli, Command, OrgCommand, TeamCommand, UserCommand};
+use crate::cli::{AuditCommand, Cli, Command, OrgCommand, TeamCommand, UserCommand};
 use crate::config::{self, ConfigError, Flags};
 use crate::telemetry;
 
 /// Reads the settings, starts the log and runs the command.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::Schema = cli.command {
-        return schema::run();
+    match &cli.command {
+        Command::Schema => return schema::run(),
+        Command::Audit(AuditCommand::Verify { file }) => return audit::verify(file),
+        _ => {}
     }
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -54,6 +57,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Team(TeamCommand::AddMember { team, user, role }) => {
             team::add_member(&config, &team, &user, &role).await
         }
+        Command::Audit(AuditCommand::Export { after }) => audit::export(&config, after).await,
+        Command::Audit(AuditCommand::Verify { file }) => audit::verify(&file),
         Command::Schema => schema::run(),
         Command::Doctor => doctor::run(&config).await,
     }

@@ -1,11 +1,10 @@
 //! Unreachable becomes gone: first the bytes, then the row, so that a crash in between leaves a row to try
 //! again by.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use counterweight_domain::Result;
 use counterweight_domain::blob::{self, Candidate};
-use counterweight_domain::id::BlobId;
 use counterweight_storage::ObjectKey;
 use metrics::counter;
 
@@ -68,7 +67,7 @@ impl Pass<'_> {
         let (mut gone, mut failed) = (Vec::new(), Vec::new());
         for blob in due {
             match answers.remove(&blob.key) {
-                Some(Ok(())) => gone.push(blob.id),
+                Some(Ok(())) => gone.push(blob),
                 Some(Err(error)) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(object.key = %blob.key, error, "not removed");
@@ -78,7 +77,7 @@ impl Pass<'_> {
             }
         }
         let tx = self.db.begin_write().await?;
-        let forgotten: HashSet<BlobId> = blob::forget(&tx, &gone).await?.into_iter().collect();
+        let forgotten = blob::forget(&tx, &gone).await?;
         blob::sweep_failed(&tx, &failed).await?;
         tx.commit().await?;
         self.count(due.iter().filter(|blob| forgotten.contains(&blob.id)), failed.len() as u64);

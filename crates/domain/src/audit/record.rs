@@ -1,0 +1,133 @@
+//! Entries, as verbs make them.
+
+use counterweight_storage::ObjectKey;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, EntityTrait as _, NotSet, Set, Value};
+
+use super::{Action, Counts, SubjectKind};
+use crate::db::{Source as _, WriteTx, dialect};
+use crate::entity::audit_entry::{ActiveModel, Entity};
+use crate::error::Result;
+use crate::hold::{self, HoldKind};
+use crate::id::{ArtifactId, BlobId, CollectionId, ProjectId, RunId, UserId};
+
+/// Rows per statement.
+const BATCH: usize = 500;
+
+/// What is done, by whom and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act<'a> {
+    /// What.
+    pub(crate) action: Action,
+    /// By whom; none: by a deadline.
+    pub(crate) actor: Option<UserId>,
+    /// Why.
+    pub(crate) reason: Option<&'a str>,
+    /// How many of what go with each thing.
+    pub(crate) counts: &'a [(&'a str, i64)],
+}
+
+impl<'a> Act<'a> {
+    /// What somebody does.
+    pub(crate) fn by(actor: UserId, action: Action) -> Self {
+        Self { action, actor: Some(actor), reason: None, counts: &[] }
+    }
+
+    /// What a deadline does.
+    pub(crate) fn of_itself(action: Action) -> Self {
+        Self { action, actor: None, reason: None, counts: &[] }
+    }
+
+    /// The same for a reason.
+    pub(crate) fn because(self, reason: Option<&'a str>) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// The same, with these.
+    pub(crate) fn with(self, counts: &'a [(&'a str, i64)]) -> Self {
+        Self { counts, ..self }
+    }
+}
+
+/// What it is done to: an entry for each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Topic<'a> {
+    /// Runs.
+    Runs(&'a [RunId]),
+    /// Versions.
+    Artifacts(&'a [ArtifactId]),
+    /// A collection.
+    Collection(CollectionId),
+    /// A project.
+    Project(ProjectId),
+    /// Objects of the store, with their sizes.
+    Objects(&'a [(BlobId, &'a ObjectKey, u64)]),
+}
+
+/// Records that something is done, in the transaction that does it: before what users call the things is gone.
+pub(crate) async fn record(tx: &WriteTx, act: Act<'_>, topic: Topic<'_>) -> Result<()> {
+    const COLLECTION: (&str, &str) =
+        ("'/' || r.name", "artifact_collection r JOIN project p ON p.id = r.project_id");
+    match topic {
+        Topic::Runs(ids) => insert(tx, act, SubjectKind::Run, hold::source(HoldKind::Run), ids).await,
+        Topic::Artifacts(ids) => {
+            insert(tx, act, SubjectKind::Artifact, hold::source(HoldKind::Artifact), ids).await
+        }
+        Topic::Collection(id) => insert(tx, act, SubjectKind::Collection, COLLECTION, &[id]).await,
+        Topic::Project(id) => {
+            insert(tx, act, SubjectKind::Project, hold::source(HoldKind::Project), &[id]).await
+        }
+        Topic::Objects(objects) => insert_objects(tx, act, objects).await,
+    }
+}
+
+async fn insert<Id: Copy + Into<Value>>(
+    tx: &WriteTx,
+    act: Act<'_>,
+    kind: SubjectKind,
+    (path, from): (&str, &str),
+    ids: &[Id],
+) -> Result<()> {
+    for ids in ids.chunks(BATCH) {
+        // Plan: primary keys.
+        let sql = format!(
+            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, subject_id, entity_id, path, reason, counts) \
+             SELECT $1, $2, $3, $4, r.id, e.id, e.name || '/' || p.name || {path}, $5, $6 \
+             FROM {from} JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({}) ORDER BY r.id",
+            dialect::placeholders(6, ids.len())
+        );
+        let values = [
+            tx.now().into(),
+            act.actor.into(),
+            act.action.to_value().into(),
+            kind.to_value().into(),
+            act.reason.into(),
+            Counts::of(act.counts).to_string().into(),
+        ];
+        let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
+        tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+    }
+    Ok(())
+}
+
+async fn insert_objects(tx: &WriteTx, act: Act<'_>, objects: &[(BlobId, &ObjectKey, u64)]) -> Result<()> {
+    for objects in objects.chunks(BATCH) {
+        let rows = objects.iter().map(|(id, key, bytes)| ActiveModel {
+            id: NotSet,
+            recorded_at: Set(tx.now()),
+            actor_id: Set(act.actor),
+            action: Set(act.action),
+            kind: Set(SubjectKind::Blob),
+            subject_id: Set(id.0),
+            entity_id: Set(None),
+            path: Set(key.to_string()),
+            reason: Set(act.reason.map(str::to_owned)),
+            counts: Set(Counts::of(&[("bytes", i64::try_from(*bytes).unwrap_or(i64::MAX))])),
+            digest: Set(None),
+            position: Set(None),
+            previous: Set(None),
+            hash: Set(None),
+        });
+        Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! From recorded to sealed.
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Value,
+};
+
+use super::SealedEntry;
+use super::chain::BEGINNING;
+use crate::db::dialect::{self, Passage};
+use crate::db::{Db, Source as _};
+use crate::entity::audit_entry::{Column, Entity};
+use crate::error::Result;
+
+/// "cw audit" as a number: who seals is alone.
+const GATE: i64 = 0x6377_2061_7564_6974;
+/// Entries of one transaction.
+const BATCH: usize = 500;
+
+/// Gives the entries that have no place in the chain yet the next ones, in the order of their ids, at most a batch of
+/// them. Answers whether there may be more.
+pub async fn seal(db: &Db) -> Result<bool> {
+    let tx = db.begin_write().await?;
+    if let Some(statement) = dialect::pass_gate(tx.connection(), GATE, Passage::Alone) {
+        tx.connection().execute_raw(statement).await?;
+    }
+    // Plan: ix_audit_entry_unsealed, then ux_audit_entry_position, backwards.
+    let open = Entity::find()
+        .filter(Column::Position.is_null())
+        .order_by_asc(Column::Id)
+        .limit(BATCH as u64)
+        .all(tx.connection())
+        .await?;
+    if open.is_empty() {
+        return Ok(false);
+    }
+    let last = Entity::find().filter(Column::Position.is_not_null()).order_by_desc(Column::Position);
+    let last = last.one(tx.connection()).await?;
+    let mut position = last.as_ref().and_then(|last| last.position).unwrap_or_default();
+    let mut previous = last.and_then(|last| last.hash).unwrap_or_else(|| BEGINNING.to_owned());
+    let mut values: Vec<Value> = Vec::with_capacity(4 * open.len());
+    for entry in &open {
+        position += 1;
+        let sealed = SealedEntry::seal(entry, position, previous)?;
+        values.extend([entry.id.into(), position.into(), sealed.previous.into(), sealed.hash.clone().into()]);
+        previous = sealed.hash;
+    }
+    let rows: Vec<String> =
+        (0..open.len()).map(|row| format!("({})", dialect::placeholders(4 * row, 4))).collect();
+    // Both databases name the columns of VALUES so.
+    let sql = format!(
+        "UPDATE audit_entry SET position = v.column2, previous = v.column3, hash = v.column4 \
+         FROM (VALUES {}) AS v WHERE audit_entry.id = v.column1",
+        rows.join(", ")
+    );
+    tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+    tx.commit().await?;
+    Ok(open.len() == BATCH)
+}
