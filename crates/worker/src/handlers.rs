@@ -138,6 +138,7 @@ fn waits_while_paused(kind: &JobKind) -> bool {
         | JobKind::MergeHistory { .. }
         | JobKind::SettleHistory { .. }
         | JobKind::CrashStaleRuns
+        | JobKind::SealAudit
         | JobKind::PruneJobs => false,
     }
 }
