@@ -64,6 +64,43 @@ def test_a_project_is_deleted_and_restored(server, ours, project):
     assert ids(counterweight.Api().runs(f"admin/{project}")) == ["a", "b"]
 
 
+@pytest.mark.smoke
+def test_many_runs_are_deleted_as_planned(server, ours, project):
+    for name in ["a", "b", "keep"]:
+        server.new_run(project, name)
+    doomed = ours.project(project).runs(filters={"name": {"$ne": "keep"}})
+    plan = doomed.plan_delete()
+    assert (plan.runs, plan.obstacles) == (2, [])
+    server.new_run(project, "c")
+    with pytest.raises(REFUSED):
+        doomed.delete(plan=plan)
+    seen = []
+    deletion, task = doomed.delete(plan=doomed.plan_delete(), reason="old", progress=seen.append)
+    assert (task.state, task.matched, task.changed, task.refused) == ("COMPLETE", 3, 3, 0)
+    assert seen[-1] == task and deletion.reason == "old"
+    assert ids(counterweight.Api().project(project).runs()) == ["keep"]
+    assert ours.restore_runs(project, filters={"name": "a"}).changed == 1
+    deletion.restore()
+    left = counterweight.Api().project(project).runs()
+    assert ids(left) == ["a", "b", "c", "keep"]
+    assert left.archive().changed == 4
+
+
+def test_what_a_project_takes_is_told(ours, project):
+    pathlib.Path("model.bin").write_bytes(b"x" * 1000)
+    log_run(project, [{"x": 1}], id="r")
+    run = ours.run(f"{project}/r")
+    run.upload_file("model.bin")
+    before = ours.storage(project=project)
+    assert before.live >= 1000 and before.trash == 0
+    assert run.plan_delete().runs == 1
+    run.delete(plan=run.plan_delete())
+    after = ours.storage(project=project)
+    assert (after.live, after.trash, after.total) == (0, before.live, before.total)
+    with pytest.raises(ValueError, match="Could not find"):
+        ours.storage(project="nothing-here")
+
+
 def test_what_is_refused_is_an_error_of_the_client(server, ours, project):
     server.new_run(project, "r")
     run = ours.run(f"{project}/r")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import wandb
 
+from counterweight import bulk, storage
 from counterweight._client import adopt, pages
+from counterweight.bulk import Task
 from counterweight.deletion import (
     PROJECT_DELETION_FIELDS,
     TRASHED_RUN_FIELDS,
@@ -16,6 +19,7 @@ from counterweight.deletion import (
 )
 from counterweight.projects import Project
 from counterweight.runs import Run, Runs
+from counterweight.storage import Storage
 
 _PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 _TRASH = f"""
@@ -59,3 +63,19 @@ class Api(wandb.Api):
         """Deleted projects that can be restored, last deleted first."""
         nodes = pages(self, _PROJECT_TRASH, "projectTrash", entity=entity)
         return (ProjectDeletion.of(self, node) for node in nodes)
+
+    def restore_runs(
+        self,
+        project: str,
+        entity: str | None = None,
+        filters: dict[str, Any] | None = None,
+        progress: Callable[[Task], None] | None = None,
+    ) -> Task:
+        """Brings back the runs of a project's trash that a filter means."""
+        owner = entity or self.settings["entity"] or self.default_entity
+        which = {"entityName": owner, "projectName": project, "filters": json.dumps(filters or {})}
+        return bulk.change(self, "restoreRuns", which, progress)
+
+    def storage(self, entity: str | None = None, project: str | None = None) -> Storage:
+        """The bytes of an entity, or of a project; of your own entity where none is named."""
+        return storage.usage(self, entity or self.settings["entity"] or self.default_entity, project, None)

@@ -8,11 +8,12 @@ from typing import Any
 
 from counterweight._client import execute
 
-DELETION_FIELDS = "id runId state reason requestedAt purgeAfter fileCount fileBytes"
+DELETION_FIELDS = "id state reason requestedAt purgeAfter runCount artifactCount fileCount fileBytes"
 PROJECT_DELETION_FIELDS = "id projectId entityName projectName state reason requestedAt purgeAfter runCount"
 TRASHED_RUN_FIELDS = "id name displayName purgeAfter project { name entityName }"
 
 RESTORE_RUN = "mutation RestoreRun($id: ID!) { restoreRun(input: {id: $id}) { run { id } } }"
+RESTORE_DELETION = "mutation RestoreDeletion($id: ID!) { restoreDeletion(input: {id: $id}) { deletion { state } } }"
 RESTORE_PROJECT = """
     mutation RestoreProject($id: ID!, $name: String) {
         restoreProject(input: {id: $id, name: $name}) { project { name } }
@@ -27,17 +28,17 @@ def moment(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class Deletion:
-    """A deleted run."""
+    """Deleted runs, and perhaps what they logged."""
 
     id: str
-    run_id: str
-    """The global id of the run, as `storage_id` has it."""
     state: str
-    """`PENDING`, `RESTORED` or `PURGED`."""
+    """`PENDING`, `RESTORED`, `PURGED`, or `VOID` where nothing was deleted."""
     reason: str | None
     requested_at: datetime
     deadline: datetime
-    """Until when the run can be restored; fixed when it was deleted."""
+    """Until when they can be restored."""
+    runs: int
+    artifacts: int
     files: int
     bytes: int
     """Of its files."""
@@ -47,19 +48,20 @@ class Deletion:
     def of(cls, api: Any, node: dict[str, Any]) -> Deletion:
         return cls(
             id=node["id"],
-            run_id=node["runId"],
             state=node["state"],
             reason=node["reason"],
             requested_at=moment(node["requestedAt"]),
             deadline=moment(node["purgeAfter"]),
+            runs=int(node["runCount"]),
+            artifacts=int(node["artifactCount"]),
             files=int(node["fileCount"]),
             bytes=int(node["fileBytes"]),
             _api=api,
         )
 
     def restore(self) -> None:
-        """Brings the run back, exactly as it was but for artifacts that were deleted with it."""
-        execute(self._api, RESTORE_RUN, id=self.run_id)
+        """Brings back everything of it, exactly as it was but for artifacts. Of more than 200 runs, see `Api.restore_runs`."""
+        execute(self._api, RESTORE_DELETION, id=self.id)
 
 
 @dataclass(frozen=True)
