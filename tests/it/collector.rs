@@ -90,7 +90,11 @@ backend_test!(a_read_only_server_is_read_and_puts_off_who_writes, |app| {
     run.log(HISTORY, 0, &[r#"{"_step":0}"#]).await;
     run.upload("b", "x").await;
     app.wait(GC.interval).await;
-    assert_eq!(app.number("SELECT COUNT(*) FROM blob WHERE state = 'doomed'").await, 0, "what was due is gone");
+    assert_eq!(
+        app.number("SELECT COUNT(*) FROM blob WHERE state = 'doomed'").await,
+        0,
+        "what was due is gone"
+    );
 });
 
 backend_test!(only_administrators_reach_the_switches, |app| {

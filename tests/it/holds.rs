@@ -32,11 +32,13 @@ const HARMLESS: &[&str] = &[
     "addAliases",
     "addOrganizationMember",
     "addTeamMember",
+    "agentHeartbeat",
     "archiveRun",
     "archiveRuns",
     "cancelBulkTask",
     "commitArtifact",
     "completeMultipartUploadArtifact",
+    "createAgent",
     "createArtifact",
     "createArtifactCollectionTagAssignments",
     "createArtifactFiles",
@@ -90,6 +92,7 @@ const HARMLESS: &[&str] = &[
     "updateRunState",
     "upsertBucket",
     "upsertModel",
+    "upsertSweep",
     "useArtifact",
 ];
 
