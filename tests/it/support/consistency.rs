@@ -71,6 +71,13 @@ async fn check_figures(app: &TestApp, objects: &BTreeMap<String, u64>) {
         let scope = Scope::Entity(EntityId(entity.parse().unwrap()));
         figures += usage::get(&app.db, scope).await.unwrap().objects();
     }
+    // A sweep that was cut off has removed the bytes, and not yet the row.
+    for blob in app.texts("SELECT object_key || ' ' || size_bytes FROM blob WHERE state = 'doomed'").await {
+        let (key, size) = blob.split_once(' ').unwrap();
+        if !objects.contains_key(key) {
+            figures -= size.parse::<i64>().unwrap();
+        }
+    }
     let pending = app.texts("SELECT object_key FROM blob WHERE state = 'pending' OR size_bytes = 0").await;
     let listed = objects.iter().filter(|(key, _)| !pending.contains(key));
     let listed: u64 = listed.map(|(_, size)| size).sum();
