@@ -78,7 +78,8 @@ backend_test!(rows_without_all_keys_are_left_out, |app| {
         .field(r#"sampledHistory(specs: ["{\"keys\":[\"_step\"],\"samples\":2}", "{\"keys\":[\"x\"]}"])"#)
         .await;
     assert_eq!(two, json!([[{"_step": 0}, {"_step": 9}], []]));
-    for bad in ["{", "[]", "{}", r#"{"keys":"a"}"#] {
+    assert_eq!(sampled(&run, json!({})).await, json!([]), "as the client asks for a sweep's runs");
+    for bad in ["{", "[]", r#"{"keys":"a"}"#] {
         assert_eq!(
             run.refusal(&format!("sampledHistory(specs: [{}])", json!(bad))).await.code,
             "SPEC_INVALID"
