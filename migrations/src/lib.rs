@@ -21,6 +21,7 @@ mod m20261124_000013_job_api;
 mod m20261124_000014_holds;
 mod m20261124_000015_deletions;
 mod m20261124_000016_audit;
+mod m20261124_000016_receipts;
 mod table;
 
 /// Runs the migrations in order.
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000014_holds::Migration),
             Box::new(m20261124_000015_deletions::Migration),
             Box::new(m20261124_000016_audit::Migration),
+            Box::new(m20261124_000016_receipts::Migration),
         ]
     }
 }

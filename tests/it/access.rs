@@ -6,9 +6,10 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::Method;
+use counterweight_domain::deletion::{self, Purge};
 use serde_json::{Value, json};
 
-use crate::support::{Client, HISTORY, TestApp, TestArtifact, TestRun, backend_test, text};
+use crate::support::{Client, HISTORY, TRASH, TestApp, TestArtifact, TestRun, backend_test, text};
 use crate::things::{SECRET, Things, a_run};
 
 async fn adas_run(app: &TestApp, name: &str) -> TestRun {
@@ -33,6 +34,17 @@ async fn adas_leftovers(app: &TestApp) -> String {
     text(&task["task"]["id"])
 }
 
+/// A deletion of hers that is purged.
+async fn adas_receipt(app: &TestApp) -> String {
+    let run = adas_run(app, "purged").await;
+    let input = json!({"id": run.id, "reason": SECRET});
+    let done = app.ada.mutate("deleteRun", input, "deletion { id }").await;
+    let id = text(&done["deletion"]["id"]);
+    app.advance(TRASH);
+    assert_eq!(deletion::purge(&app.db, &id).await.unwrap(), Purge::Complete);
+    id
+}
+
 /// Names of the fields of a type, from the schema itself.
 pub(crate) async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<String> {
     let query = "query($t: String!) { __type(name: $t) { fields { name } } }";
@@ -41,6 +53,7 @@ pub(crate) async fn fields_of(client: &Client, type_name: &str) -> BTreeSet<Stri
 }
 
 backend_test!(no_query_shows_what_belongs_to_another, |app| {
+    let receipt = adas_receipt(app).await;
     let run = adas_run(app, "r").await;
     let deletion = adas_run(app, "deleted").await.delete().await;
     let task = adas_leftovers(app).await;
@@ -68,6 +81,7 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("trash", "{ trash(entityName: \"ada\") { edges { node { name notes } } } }".into()),
         ("projectTrash", "{ projectTrash(entityName: \"ada\") { edges { node { projectName } } } }".into()),
         ("auditEntries", "{ auditEntries { edges { node { path reason } } } }".into()),
+        ("receipt", format!("{{ receipt(deletionId: \"{receipt}\") {{ reason }} }}")),
         ("holds", "{ holds { edges { node { path reason } } } }".into()),
         ("artifact", format!("{{ artifact(id: \"{version}\") {{ artifactSequence {{ {place} }} }} }}")),
         ("artifactCollection", format!("{{ artifactCollection(id: \"{collection}\") {{ {place} }} }}")),

@@ -39,6 +39,7 @@ mod jobs;
 mod limits;
 mod plans;
 mod projects;
+mod receipts;
 mod registries;
 mod rewind;
 mod run_states;

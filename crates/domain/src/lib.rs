@@ -20,6 +20,7 @@ pub mod id;
 pub mod job;
 pub mod json;
 pub mod project;
+pub mod receipt;
 pub mod run;
 pub mod sweep;
 pub mod switch;

@@ -62,6 +62,9 @@ pub enum Command {
     /// Read what was done to things
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Read what deletions took away for good
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     /// Print the GraphQL schema
     Schema,
     /// Check settings, database and object store
@@ -173,6 +176,21 @@ pub enum AuditCommand {
     /// Check an export, without a database; names the first line that does not fit
     Verify {
         /// What `audit export` printed
+        file: PathBuf,
+    },
+}
+
+/// `counterweight receipt …`
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Print the receipt of a deletion of which nothing is outstanding
+    Export {
+        /// Id of the deletion
+        id: String,
+    },
+    /// Check a receipt, without a database
+    Verify {
+        /// What `receipt export` printed
         file: PathBuf,
     },
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait as _;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
 
@@ -11,18 +10,21 @@ use super::links::remove_place;
 use super::queries::{self, Located};
 use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections};
 use crate::account::Caller;
-use crate::audit::{self, Act, Action, Topic};
-use crate::db::{Db, Source as _, WriteTx, dialect};
+use crate::audit::{self, Act, Action, SubjectKind, Topic};
+use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::artifact::{self, Column, Entity};
 use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_membership as membership,
 };
 use crate::error::{Error, Result};
-use crate::hold::{self, Target};
+use crate::hold::{self, HoldKind, Target};
 use crate::id::{ArtifactId, CollectionId, ProjectId};
 use crate::job::{self, JobKind};
+use crate::receipt::{self, Rows};
 
 /// Rows that one transaction removes.
+const ROWS: i64 = 1000;
+/// Versions that one transaction deletes.
 const BATCH: u64 = 1000;
 
 /// What belongs to a version. Nothing here refers to another table here.
@@ -145,15 +147,20 @@ pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
     let tx = db.begin_write().await?;
     let found = Entity::find_by_id(id).one(tx.connection()).await?;
     let Some(found) = found.filter(|found| found.state == ArtifactState::Deleted) else { return Ok(false) };
-    let mut left = BATCH;
+    let deletion_id = receipt::deletion_of(&tx, id).await?;
+    let mut left = ROWS;
     for table in CHILDREN {
-        left -= remove_rows(&tx, table, id, left).await?.min(left);
-        if left == 0 {
+        let rows = Rows { table, key: "id", owner: "artifact_id", id: id.0 };
+        left -= receipt::remove_rows(&tx, deletion_id.as_deref(), rows, left).await?;
+        if left <= 0 {
             tx.commit().await?;
             return Ok(true);
         }
     }
-    if left < BATCH || found.metadata.is_some() || found.client_id.is_some() {
+    if let Some(deletion_id) = &deletion_id {
+        receipt::purged(&tx, deletion_id, SubjectKind::Artifact, &[id.0]).await?;
+    }
+    if left < ROWS || found.metadata.is_some() || found.client_id.is_some() {
         audit::record(&tx, Act::of_itself(Action::Purge), Topic::Artifacts(&[id])).await?;
     }
     // What its owner wrote goes too.
@@ -167,15 +174,6 @@ pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
     Entity::update_many().set(emptied).filter(Column::Id.eq(id)).exec(tx.connection()).await?;
     tx.commit().await?;
     Ok(false)
-}
-
-async fn remove_rows(tx: &WriteTx, table: &str, id: ArtifactId, limit: u64) -> Result<u64> {
-    // Each of these tables has an index that starts with artifact_id.
-    let sql =
-        format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE artifact_id = $1 LIMIT $2)");
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let statement = dialect::statement(tx.connection(), sql, [id.into(), limit.into()]);
-    Ok(tx.connection().execute_raw(statement).await?.rows_affected())
 }
 
 /// Gives up versions that were begun this long ago and never committed. Answers how many.
@@ -240,8 +238,8 @@ pub async fn expire_versions(db: &Db) -> Result<usize> {
     Ok(due.len())
 }
 
-/// Deletes a batch of what a purged project still has; whether there may be more.
-pub(crate) async fn purge_of_project(tx: &WriteTx, project: ProjectId) -> Result<bool> {
+/// Deletes a batch of what a purged project still has, for its deletion; whether there may be more.
+pub(crate) async fn purge_of_project(tx: &WriteTx, deletion_id: &str, project: ProjectId) -> Result<bool> {
     // Plan: ix_artifact_collection_listing.
     let live = collection::Entity::find()
         .filter(collection::Column::ProjectId.eq(project))
@@ -251,20 +249,22 @@ pub(crate) async fn purge_of_project(tx: &WriteTx, project: ProjectId) -> Result
         .await?;
     let Some(found) = live else { return Ok(false) };
     let held = collections::hold(tx, found.id).await?;
-    if empty_some(tx, &held).await? {
+    if empty_some(tx, deletion_id, &held).await? {
         return Ok(true);
     }
     forget(tx, held.id).await?;
     Ok(true)
 }
 
-async fn empty_some(tx: &WriteTx, held: &Collection) -> Result<bool> {
+async fn empty_some(tx: &WriteTx, deletion_id: &str, held: &Collection) -> Result<bool> {
     let versions = queries::of_collection(held.id)
         .filter(Column::State.ne(ArtifactState::Deleted))
         .order_by_asc(Column::Id)
         .limit(BATCH)
         .all(tx.connection())
         .await?;
+    let ids: Vec<ArtifactId> = versions.iter().map(|version| version.id).collect();
+    receipt::items(tx, deletion_id, HoldKind::Artifact, &ids).await?;
     for version in &versions {
         bury(tx, version).await?;
     }

@@ -146,13 +146,13 @@ fn read(line: &[u8], before: Option<&SealedEntry>) -> Result<SealedEntry, String
 }
 
 /// That an entry is what was sealed.
-pub(super) fn check_hash(entry: &SealedEntry) -> Result<(), String> {
+pub(crate) fn check_hash(entry: &SealedEntry) -> Result<(), String> {
     let hash = entry.hashed().map_err(|error| error.to_string())?;
     if hash == entry.hash { Ok(()) } else { Err(format!("entry {} was changed", entry.position)) }
 }
 
 /// Reads what was written in the one way in which it is written.
-pub(super) fn parse<T: Serialize + for<'a> Deserialize<'a>>(text: &[u8]) -> Result<T, String> {
+pub(crate) fn parse<T: Serialize + for<'a> Deserialize<'a>>(text: &[u8]) -> Result<T, String> {
     let read: T =
         serde_json::from_slice(text).map_err(|error| format!("is not what was exported: {error}"))?;
     let written = serde_json::to_vec(&read).map_err(|error| error.to_string())?;

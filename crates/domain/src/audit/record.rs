@@ -24,22 +24,29 @@ pub(crate) struct Act<'a> {
     pub(crate) reason: Option<&'a str>,
     /// How many of what go with each thing.
     pub(crate) counts: &'a [(&'a str, i64)],
+    /// SHA-256 of a document that belongs to it, in hex.
+    pub(crate) digest: Option<&'a str>,
 }
 
 impl<'a> Act<'a> {
     /// What somebody does.
     pub(crate) fn by(actor: UserId, action: Action) -> Self {
-        Self { action, actor: Some(actor), reason: None, counts: &[] }
+        Self { action, actor: Some(actor), reason: None, counts: &[], digest: None }
     }
 
     /// What a deadline does.
     pub(crate) fn of_itself(action: Action) -> Self {
-        Self { action, actor: None, reason: None, counts: &[] }
+        Self { action, actor: None, reason: None, counts: &[], digest: None }
     }
 
     /// The same for a reason.
     pub(crate) fn because(self, reason: Option<&'a str>) -> Self {
         Self { reason, ..self }
+    }
+
+    /// The same, with the digest of a document.
+    pub(crate) fn proving(self, digest: &'a str) -> Self {
+        Self { digest: Some(digest), ..self }
     }
 
     /// The same, with these.
@@ -90,10 +97,11 @@ async fn insert<Id: Copy + Into<Value>>(
     for ids in ids.chunks(BATCH) {
         // Plan: primary keys.
         let sql = format!(
-            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, subject_id, entity_id, path, reason, counts) \
-             SELECT $1, $2, $3, $4, r.id, e.id, e.name || '/' || p.name || {path}, $5, $6 \
+            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, subject_id, entity_id, path, reason, counts, \
+             digest) \
+             SELECT $1, $2, $3, $4, r.id, e.id, e.name || '/' || p.name || {path}, $5, $6, $7 \
              FROM {from} JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({}) ORDER BY r.id",
-            dialect::placeholders(6, ids.len())
+            dialect::placeholders(7, ids.len())
         );
         let values = [
             tx.now().into(),
@@ -102,6 +110,7 @@ async fn insert<Id: Copy + Into<Value>>(
             kind.to_value().into(),
             act.reason.into(),
             Counts::of(act.counts).to_string().into(),
+            act.digest.into(),
         ];
         let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;

@@ -15,6 +15,7 @@ use crate::db::{Source, WriteTx, dialect};
 use crate::error::{Error, Result};
 use crate::id::BlobId;
 use crate::job::backoff;
+use crate::receipt;
 
 /// A blob, as the collection sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +133,7 @@ pub async fn forget(tx: &WriteTx, gone: &[&Candidate]) -> Result<HashSet<BlobId>
     let removed = gone.iter().filter(|blob| forgotten.contains(&blob.id));
     let removed: Vec<_> = removed.map(|blob| (blob.id, &blob.key, blob.size_bytes)).collect();
     audit::record(tx, Act::of_itself(Action::Remove), Topic::Objects(&removed)).await?;
+    receipt::removed(tx, &removed.iter().map(|(id, ..)| *id).collect::<Vec<_>>()).await?;
     Ok(forgotten)
 }
 

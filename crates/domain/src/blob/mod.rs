@@ -22,7 +22,7 @@ pub use self::commands::{
 };
 pub use self::late::discard_late;
 pub use self::references::{Referrer, referrers};
-pub(crate) use self::references::{referenced, references_of};
+pub(crate) use self::references::{columns_of, referenced, references_of, who_refers};
 pub use self::verify::{adopt, find_by_key, known_keys, list_by_key, quarantine};
 pub use crate::entity::blob::Model as Blob;
 

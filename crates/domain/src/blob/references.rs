@@ -115,3 +115,18 @@ fn rows_of(Reference { table, column, owner }: &Reference) -> String {
          FROM {table} t {joined} JOIN entity e ON e.id = p.entity_id WHERE t.{column} = $1"
     )
 }
+
+/// An SQL expression on a row of `blob`: in words, what refers to it; null where nothing does.
+pub(crate) fn who_refers() -> String {
+    let clauses = REFERENCES.iter().map(|Reference { table, column, .. }| {
+        format!(
+            "WHEN EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = blob.id) THEN 'kept: {table} refers to it'"
+        )
+    });
+    format!("CASE {} END", clauses.collect::<Vec<_>>().join(" "))
+}
+
+/// The columns of a table that hold a blob's id.
+pub(crate) fn columns_of(table: &str) -> Vec<&'static str> {
+    REFERENCES.iter().filter(|reference| reference.table == table).map(|reference| reference.column).collect()
+}

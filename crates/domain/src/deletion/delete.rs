@@ -18,10 +18,11 @@ use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
 use crate::entity::run as run_entity;
 use crate::error::{Error, Result};
-use crate::hold::{self, Target};
+use crate::hold::{self, HoldKind, Target};
 use crate::id::{RunId, UserId};
 use crate::job::{self, JobKind};
 use crate::project::Project;
+use crate::receipt;
 use crate::run::{Lifecycle, Run};
 
 /// Deletes a run, or nothing: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
@@ -207,6 +208,7 @@ async fn take_artifacts(
                 items.push(NewItem { detail, ..item_of(scope, made, ItemState::Kept) });
                 continue;
             }
+            receipt::items(tx, deletion_id, HoldKind::Artifact, &[made.artifact_id]).await?;
             match artifact::delete(tx, caller, made.artifact_id, true).await {
                 Ok(gone) => {
                     growth.artifacts += 1;

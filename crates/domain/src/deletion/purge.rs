@@ -12,14 +12,15 @@ use sea_orm::{
 };
 
 use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records};
-use crate::audit::{self, Act, Action, Topic};
+use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::{deletion, deletion_item as item, run};
 use crate::error::{Error, Result};
-use crate::hold::{self, Target};
+use crate::hold::{self, HoldKind, Target};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
+use crate::receipt::{self, Rows};
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
@@ -113,7 +114,7 @@ async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         .await?;
     let (mut left, mut emptied) = (BATCH, Vec::with_capacity(buried.len()));
     for id in buried {
-        let Some(room) = remove_children(tx, id, left).await? else { break };
+        let Some(room) = remove_children(tx, &record.id, id, left).await? else { break };
         left = room;
         emptied.push(id);
     }
@@ -185,7 +186,10 @@ async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: &[RunId]) -> Result<
         .filter(item::Column::SubjectId.is_in(runs.iter().map(|id| id.0)))
         .exec(tx.connection())
         .await?;
-    audit::record(tx, Act::of_itself(Action::Purge), Topic::Runs(runs)).await
+    audit::record(tx, Act::of_itself(Action::Purge), Topic::Runs(runs)).await?;
+    receipt::items(tx, deletion_id, HoldKind::Run, runs).await?;
+    let numbers: Vec<i64> = runs.iter().map(|id| id.0).collect();
+    receipt::purged(tx, deletion_id, SubjectKind::Run, &numbers).await
 }
 
 /// Makes tombstones: what keeps a run id taken, and nothing that its owner wrote. All columns are named, so that a new
@@ -223,16 +227,16 @@ pub(super) async fn bury(tx: &WriteTx, which: Condition) -> Result<u64> {
     Ok(buried.rows_affected)
 }
 
-/// Removes up to `left` of the run's rows. Once nothing is left of them, answers how many more there could have been.
-pub(super) async fn remove_children(tx: &WriteTx, run_id: RunId, mut left: i64) -> Result<Option<i64>> {
+/// Removes up to `left` of the run's rows, for a deletion. Once nothing is left of them, answers how many more there could have been.
+pub(super) async fn remove_children(
+    tx: &WriteTx,
+    deletion_id: &str,
+    run_id: RunId,
+    mut left: i64,
+) -> Result<Option<i64>> {
     for (table, key) in CHILDREN {
-        // The index that starts with `run_id`, up to the limit; then the key.
-        let sql = format!(
-            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE run_id = $1 LIMIT $2)"
-        );
-        let statement = dialect::statement(tx.connection(), sql, [run_id.into(), left.into()]);
-        let removed = tx.connection().execute_raw(statement).await?.rows_affected();
-        left -= i64::try_from(removed).map_err(Error::internal)?;
+        let rows = Rows { table, key, owner: "run_id", id: run_id.0 };
+        left -= receipt::remove_rows(tx, Some(deletion_id), rows, left).await?;
         if left <= 0 {
             return Ok(None);
         }

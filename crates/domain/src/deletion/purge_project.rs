@@ -10,14 +10,15 @@ use sea_orm::{
 use super::purge::{BATCH, bury, remove_children};
 use super::{Deletion, DeletionState, Purge, records};
 use crate::artifact;
-use crate::audit::{self, Act, Action, Topic};
+use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::db::{Source as _, WriteTx};
 use crate::entity::{project, run};
 use crate::error::{Error, Result};
-use crate::hold::{self, Target};
+use crate::hold::{self, HoldKind, Target};
 use crate::id::{ProjectId, RunId};
 use crate::job::JobKind;
 use crate::project::{ProjectState, remove_all_members};
+use crate::receipt;
 use crate::run::{self as runs, Lifecycle};
 use crate::sweep;
 
@@ -38,10 +39,12 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         return Ok(Purge::Withdrawn);
     }
     remove_all_members(tx, project_id).await?;
-    let emptied = remove_runs(tx, project_id).await?
-        && !artifact::purge_of_project(tx, project_id).await?
+    let emptied = remove_runs(tx, &record.id, project_id).await?
+        && !artifact::purge_of_project(tx, &record.id, project_id).await?
         && !sweep::purge_of_project(tx, project_id).await?;
     if emptied {
+        receipt::items(tx, &record.id, HoldKind::Project, &[project_id]).await?;
+        receipt::purged(tx, &record.id, SubjectKind::Project, &[project_id.0]).await?;
         records::end(tx, &record.id, DeletionState::Purged).await?;
         audit::record(tx, Act::of_itself(Action::Purge), Topic::Project(project_id)).await?;
     }
@@ -66,7 +69,7 @@ async fn bury_project(tx: &WriteTx, id: ProjectId) -> Result<bool> {
 }
 
 /// Removes a batch of the rows of its runs; answers whether that was all.
-async fn remove_runs(tx: &WriteTx, project_id: ProjectId) -> Result<bool> {
+async fn remove_runs(tx: &WriteTx, deletion_id: &str, project_id: ProjectId) -> Result<bool> {
     // Plan: ix_run_listing.
     let ids: Vec<RunId> = run::Entity::find()
         .select_only()
@@ -83,12 +86,15 @@ async fn remove_runs(tx: &WriteTx, project_id: ProjectId) -> Result<bool> {
     let mut left = BATCH;
     let mut emptied = Vec::with_capacity(ids.len());
     for id in &ids {
-        let Some(room) = remove_children(tx, *id, left).await? else { break };
+        let Some(room) = remove_children(tx, deletion_id, *id, left).await? else { break };
         left = room;
         emptied.push(*id);
     }
     let all = emptied.len() == ids.len() && ids.len() < usize::try_from(RUNS).map_err(Error::internal)?;
     if !emptied.is_empty() {
+        receipt::items(tx, deletion_id, HoldKind::Run, &emptied).await?;
+        let numbers: Vec<i64> = emptied.iter().map(|id| id.0).collect();
+        receipt::purged(tx, deletion_id, SubjectKind::Run, &numbers).await?;
         bury(tx, Condition::all().add(run::Column::Id.is_in(emptied))).await?;
     }
     Ok(all)

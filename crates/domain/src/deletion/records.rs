@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, UserId};
 use crate::job::{self, JobKind};
 use crate::project;
+use crate::receipt::{self, Receipt};
 
 /// Begins the record of a deletion of runs, with nothing in it.
 pub(crate) async fn open(
@@ -174,7 +175,7 @@ async fn is_underway(tx: &WriteTx, record: &Deletion) -> Result<bool> {
     Ok(task.is_some_and(|task| matches!(task.state, BulkState::Underway | BulkState::Paused)))
 }
 
-/// Notes that a deletion was undone or completed.
+/// Notes that a deletion was undone or completed. From then on a completed one is to have its receipt.
 pub(super) async fn end(tx: &WriteTx, id: &str, state: DeletionState) -> Result<()> {
     deletion::Entity::update_many()
         .col_expr(Column::State, Expr::val(state))
@@ -182,7 +183,26 @@ pub(super) async fn end(tx: &WriteTx, id: &str, state: DeletionState) -> Result<
         .filter(Column::Id.eq(id).and(Column::State.eq(DeletionState::Pending)))
         .exec(tx.connection())
         .await?;
+    if state == DeletionState::Purged {
+        open_receipt(tx, get(tx, id).await?).await?;
+    }
     Ok(())
+}
+
+async fn open_receipt(tx: &WriteTx, record: Deletion) -> Result<()> {
+    let receipt = Receipt {
+        deletion_id: record.id,
+        project_id: record.project_id,
+        actor_id: record.user_id,
+        reason: record.reason,
+        requested_at: record.requested_at,
+        purge_after: record.purge_after,
+        purged_at: tx.now(),
+        issued_at: None,
+        software: None,
+        digest: None,
+    };
+    receipt::open(tx, receipt).await
 }
 
 /// A deletion that is known to be there.

@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Object};
 
-use counterweight_domain::Error;
 use counterweight_domain::audit::EntryQuery;
 use counterweight_domain::id::UserId;
+use counterweight_domain::{Error, receipt};
 
 use crate::connection;
+use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
-use crate::object::{AuditAction, AuditEntryConnection, audit_subject};
+use crate::object::{AuditAction, AuditEntryConnection, Receipt, audit_subject};
 use crate::scalars::DateTime;
 
 #[derive(Debug, Default)]
@@ -42,5 +43,12 @@ impl AuditQueries {
             after: None,
         };
         AuditEntryConnection::page(ctx, wanted, after, first).await
+    }
+
+    /// What a deletion took away for good, once its rows are gone.
+    async fn receipt(&self, ctx: &Context<'_>, deletion_id: ID) -> Result<Option<Receipt>> {
+        let request = ctx.request()?;
+        let found = receipt::find(&request.db, &request.caller, &deletion_id).await.or_graphql()?;
+        Ok(found.map(Receipt))
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn up_to_date(config: &Config) -> anyhow::Result<Db> {
 }
 
 fn describe(report: &GcReport, dry_run: bool) -> Result<String, std::fmt::Error> {
-    let GcReport { scanned, doomed, swept, bytes, failed: _, objects } = report;
+    let GcReport { scanned, doomed, swept, bytes, failed: _, receipts, objects } = report;
     let mut text = String::new();
     for object in objects {
         writeln!(text, "{object}")?;
@@ -40,7 +40,7 @@ fn describe(report: &GcReport, dry_run: bool) -> Result<String, std::fmt::Error>
         writeln!(text, "{swept} objects with {bytes} bytes would be removed now.")?;
     } else {
         write!(text, "Looked at {scanned} blobs: {doomed} became unreachable, and ")?;
-        writeln!(text, "{swept} objects with {bytes} bytes were removed.")?;
+        writeln!(text, "{swept} objects with {bytes} bytes were removed. Receipts issued: {receipts}.")?;
     }
     Ok(text)
 }

@@ -6,6 +6,7 @@ mod fsck;
 mod gc;
 mod migrate;
 mod organization;
+mod receipt;
 mod resources;
 mod schema;
 mod serve;
@@ -19,7 +20,7 @@ use std::io::{Write as _, stdout};
 use counterweight_domain::Error;
 use counterweight_storage::{Misconfiguration, StorageError};
 
-use crate::cli::{AuditCommand, Cli, Command, OrgCommand, TeamCommand, UserCommand};
+use crate::cli::{AuditCommand, Cli, Command, OrgCommand, ReceiptCommand, TeamCommand, UserCommand};
 use crate::config::{self, ConfigError, Flags};
 use crate::telemetry;
 
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Schema => return schema::run(),
         Command::Audit(AuditCommand::Verify { file }) => return audit::verify(file),
+        Command::Receipt(ReceiptCommand::Verify { file }) => return receipt::verify(file),
         _ => {}
     }
     let environment = std::env::vars_os()
@@ -59,6 +61,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Audit(AuditCommand::Export { after }) => audit::export(&config, after).await,
         Command::Audit(AuditCommand::Verify { file }) => audit::verify(&file),
+        Command::Receipt(ReceiptCommand::Export { id }) => receipt::export(&config, &id).await,
+        Command::Receipt(ReceiptCommand::Verify { file }) => receipt::verify(&file),
         Command::Schema => schema::run(),
         Command::Doctor => doctor::run(&config).await,
     }

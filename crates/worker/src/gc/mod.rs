@@ -12,7 +12,7 @@ mod throttle;
 use std::time::Duration;
 
 use counterweight_domain::collector::{self, Counts};
-use counterweight_domain::{Db, Result, switch};
+use counterweight_domain::{Db, Result, receipt, switch};
 use counterweight_storage::{BlobStore, ObjectKey};
 use metrics::histogram;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,8 @@ pub struct GcReport {
     pub bytes: u64,
     /// Objects that the store did not remove; they are tried again later.
     pub failed: u64,
+    /// Receipts that were issued, since nothing of their deletions is outstanding.
+    pub receipts: u64,
     /// Only in a dry run: every object that would be removed, now or when its grace is over.
     pub objects: Vec<ObjectKey>,
 }
@@ -111,6 +113,9 @@ impl Pass<'_> {
         let marked = self.db.now();
         self.sweep().await?;
         let swept = self.db.now();
+        if !self.dry_run {
+            self.report.receipts = receipt::issue(self.db).await?;
+        }
         self.abandon().await;
         let abandoned = self.db.now();
         self.reclaim().await?;
