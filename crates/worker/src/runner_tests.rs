@@ -79,10 +79,10 @@ backend_test!(a_deadline_that_was_moved_is_kept, |test| {
 
 backend_test!(periodic_work_comes_again_by_itself, |test| {
     let worker = worker(&test);
-    assert_eq!(worker.drain().await.unwrap(), 4, "the first time: all of it");
+    assert_eq!(worker.drain().await.unwrap(), 5, "the first time: all of it");
     assert_eq!(worker.drain().await.unwrap(), 0);
     test.advance(HOUR);
-    assert_eq!(worker.drain().await.unwrap(), 4);
+    assert_eq!(worker.drain().await.unwrap(), 5);
 });
 
 backend_test!(a_job_of_an_unknown_kind_is_given_up_with_its_name, |test| {
