@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{ARCHIVE, Client, TRASH, TestApp, TestRun, backend_test, text};
+use crate::support::{ARCHIVE, Client, TRASH, TestApp, TestRun, backend_test, die_after, text};
 
 const TASK: &str = "task { id state matchedCount changedCount refusedCount refused { name reason } }";
 const RECORD: &str = "deletion { id state runCount fileCount fileBytes purgeAfter }";
@@ -22,10 +22,18 @@ async fn runs(app: &TestApp, names: &[&str]) -> Vec<TestRun> {
     runs
 }
 
-async fn many(app: &TestApp, count: usize) {
-    for n in 0..count {
-        app.ada.run("demo", &format!("r{n:03}")).await;
-    }
+/// Runs made behind the server's back, since to make so many takes long.
+async fn copies(app: &TestApp, count: usize) {
+    app.ada.run("demo", "first").await.complete(0).await;
+    app.execute(&format!(
+        "INSERT INTO run (project_id, user_id, name, display_name, state, lifecycle, created_at, updated_at, \
+         heartbeat_at, stop_requested, tags) \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {} ) \
+         SELECT r.project_id, r.user_id, 'copy' || n.i, '', r.state, r.lifecycle, r.created_at, r.updated_at, \
+         r.heartbeat_at, r.stop_requested, r.tags FROM n CROSS JOIN run r WHERE r.name = 'first'",
+        count - 1
+    ))
+    .await;
 }
 
 fn ids(runs: &[&TestRun]) -> Value {
@@ -98,7 +106,7 @@ backend_test!(a_deletion_is_undone_as_a_whole, |app| {
 
 backend_test!(the_set_is_fixed_when_the_call_is_made, |app| {
     let count = AT_ONCE + 30;
-    many(app, count).await;
+    copies(app, count).await;
     let done = change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
     let begun = &done["task"];
     assert_eq!((&begun["state"], &begun["matchedCount"]), (&json!("UNDERWAY"), &json!(count)));
@@ -123,7 +131,7 @@ backend_test!(the_set_is_fixed_when_the_call_is_made, |app| {
 });
 
 backend_test!(a_change_to_many_waits_goes_on_and_ends_when_told_to, |app| {
-    many(app, AT_ONCE * 2 + 10).await;
+    copies(app, AT_ONCE * 2 + 10).await;
     let done = change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
     let id = json!({"id": done["task"]["id"]});
     let told = async |mutation: &str| {
@@ -157,7 +165,7 @@ backend_test!(a_change_to_many_waits_goes_on_and_ends_when_told_to, |app| {
 });
 
 backend_test!(what_is_deleted_late_can_be_restored_as_long, |app| {
-    many(app, AT_ONCE + 1).await;
+    copies(app, AT_ONCE + 1).await;
     let done = change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
     let id = json!({"id": done["task"]["id"]});
     app.ada.mutate("pauseBulkTask", id.clone(), "task { state }").await;
@@ -308,4 +316,41 @@ backend_test!(each_run_says_what_became_of_it, |app| {
     let rest = task(&app.ada, &done["task"]["id"], &fields).await;
     assert_eq!(rest["items"]["edges"][0]["node"]["name"], "c");
     assert_eq!(app.ada.trash().await.len(), 3);
+});
+
+/// More than the lease of a job.
+const LEASE: Duration = Duration::from_hours(1);
+
+backend_test!(each_run_is_deleted_and_purged_once_wherever_the_process_dies, |app| {
+    let count = 1000;
+    copies(app, 1000).await;
+    let done = change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
+    let (id, task_id) = (done["deletion"]["id"].clone(), done["task"]["id"].clone());
+    let mut deaths = 0;
+    // Each process lives a little longer than the one before.
+    for looks in (1..).step_by(5) {
+        let lived = Box::pin(die_after(looks, app.run_jobs())).await;
+        deaths += i32::from(lived.is_none());
+        app.advance(LEASE);
+        if task(&app.ada, &task_id, "state").await["state"] == "COMPLETE" {
+            break;
+        }
+    }
+    assert!(deaths >= 3, "{deaths}");
+    let in_trash = "SELECT COUNT(*) FROM run WHERE lifecycle = 'deleted'";
+    assert_eq!((app.number(in_trash).await, app.rows("deletion_item").await), (count, count));
+    let changed = task(&app.ada, &task_id, "changedCount refusedCount").await;
+    assert_eq!(changed, json!({"changedCount": count, "refusedCount": 0}));
+    assert_eq!(deletion(&app.ada, &id, "runCount").await["runCount"], count);
+    app.advance(TRASH);
+    for looks in (1..).step_by(5) {
+        Box::pin(die_after(looks, app.run_jobs())).await;
+        app.advance(LEASE);
+        if deletion(&app.ada, &id, "state").await["state"] == "PURGED" {
+            break;
+        }
+    }
+    app.run_jobs().await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, count);
+    assert_eq!(app.number("SELECT COUNT(*) FROM deletion_item WHERE state = 'purged'").await, count);
 });

@@ -54,11 +54,15 @@ def store(request):
     return request.config.getoption("store")
 
 
+def forget_settings():
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment():
     """None of the settings of whoever runs the tests reaches the client."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        del os.environ[name]
+    forget_settings()
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +98,8 @@ def use_client(monkeypatch, tmp_path):
 
     def use(server, key=None):
         tear_down()
+        # Reading a sweep leaves its entity and its project there.
+        forget_settings()
         for name, value in environment(server, tmp_path, key).items():
             monkeypatch.setenv(name, value)
 
