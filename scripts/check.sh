@@ -62,7 +62,7 @@ schema_unchanged() {
 sdk() {
   local client=$1 database=$2 store=$3
   shift 3
-  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 3 --database "$database" --store "$store" "$@"
+  .venv/sdk-"$client"/bin/python -m pytest tests/sdk -n 5 --database "$database" --store "$store" "$@"
 }
 
 COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$clusters/postgres")

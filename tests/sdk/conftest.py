@@ -95,11 +95,11 @@ def own_server(tmp_path_factory, database, store, use_client):
 def use_client(monkeypatch, tmp_path):
     """Points the client at a server, as a user of it."""
     monkeypatch.chdir(tmp_path)
+    # Who reads a sweep has its entity and its project there afterwards.
+    forget_settings()
 
     def use(server, key=None):
         tear_down()
-        # Reading a sweep leaves its entity and its project there.
-        forget_settings()
         for name, value in environment(server, tmp_path, key).items():
             monkeypatch.setenv(name, value)
 
