@@ -221,6 +221,28 @@ backend_test!(what_a_protected_alias_names_stays_and_each_is_named, |app| {
     assert!(is_there(&app.ada, "r").await, "the run alone can go");
 });
 
+backend_test!(a_registry_that_one_may_not_see_keeps_its_versions_and_is_not_named, |app| {
+    let (crew, root) = registry(app).await;
+    let input = json!({"entityName": "acme-org", "name": "wandb-registry-secret", "access": "RESTRICTED",
+        "allowAllArtifactTypesInRegistry": true, "keepsLinkedArtifacts": true});
+    root.mutate("upsertModel", input, "inserted").await;
+    let add = json!({"teamName": "crew", "username": "root", "role": "member"});
+    app.ada.mutate("addTeamMember", add, "success").await;
+    let (run, version) = maker(&crew, "r", &[("a", "1")]).await;
+    let link = json!({"artifactID": version.id, "entityName": "acme-org", "artifactPortfolioName": "best",
+        "projectName": "wandb-registry-secret"});
+    root.mutate("linkArtifact", link, "versionIndex").await;
+    let planned = plan(&crew, json!({"ids": [run.id]}), WITH).await;
+    assert_eq!((&planned["linkCount"], &planned["obstacleCount"]), (&json!(1), &json!(1)));
+    let refused = crew.refused("deleteRun", deleting(&run, "DELETE")).await;
+    assert_eq!(refused.code, "REGISTRY_KEEPS");
+    for told in [planned.to_string(), refused.message] {
+        assert!(!told.contains("secret") && !told.contains("best"), "{told}");
+    }
+    let seen = plan(&root.within("crew"), json!({"ids": [run.id]}), WITH).await;
+    assert_eq!(seen["links"][0]["path"], "acme-org/wandb-registry-secret/best:v0");
+});
+
 backend_test!(nobody_plans_what_they_may_not_see, |app| {
     let run = app.ada.run("demo", "r").await;
     let query = "query($runs: RunsInput!) { deletionPlan(runs: $runs) { id } }";

@@ -52,6 +52,7 @@ pub(crate) async fn made_by(db: &impl Source, runs: &[RunId]) -> Result<Vec<Made
 pub(crate) struct NamedPlace {
     pub(crate) id: MembershipId,
     pub(crate) artifact_id: ArtifactId,
+    pub(crate) project_id: ProjectId,
     /// `entity/project/collection:v0`.
     pub(crate) path: String,
     /// Whether it was linked there, not made there.
@@ -69,6 +70,7 @@ struct PlaceRow {
     artifact_id: ArtifactId,
     collection_id: CollectionId,
     kind: CollectionKind,
+    project_id: ProjectId,
     path: String,
     keeps_linked: bool,
 }
@@ -88,7 +90,7 @@ pub(crate) async fn places_of(db: &impl Source, ids: &[ArtifactId]) -> Result<Ve
         let mut aliases = aliases_of(db, batch).await?;
         // Plan: ux_artifact_membership_artifact, then primary keys.
         let sql = format!(
-            "SELECT m.id, m.artifact_id, m.collection_id, c.kind, p.keeps_linked, \
+            "SELECT m.id, m.artifact_id, m.collection_id, c.kind, c.project_id, p.keeps_linked, \
              e.name || '/' || p.name || '/' || c.name || ':v' || m.version_index AS path \
              FROM artifact_membership m JOIN artifact_collection c ON c.id = m.collection_id \
              JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id \
@@ -102,6 +104,7 @@ pub(crate) async fn places_of(db: &impl Source, ids: &[ArtifactId]) -> Result<Ve
             places.push(NamedPlace {
                 id: row.id,
                 artifact_id: row.artifact_id,
+                project_id: row.project_id,
                 path: row.path,
                 is_link: row.kind == CollectionKind::Portfolio,
                 keeps_linked: row.keeps_linked,

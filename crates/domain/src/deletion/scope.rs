@@ -13,6 +13,9 @@ use crate::hold;
 use crate::id::{ArtifactId, ProjectId, RunId};
 use crate::project;
 
+/// What the place of a version is called for who may not see its project. It counts all the same.
+const UNSEEN: &str = "a project that you may not see";
+
 /// Obstacles that an error names; more are only counted.
 const MOST_NAMED: usize = 20;
 
@@ -58,7 +61,14 @@ impl Scope {
         scope.writable =
             roles.into_iter().filter(|(_, role)| *role >= Role::Member).map(|(id, _)| id).collect();
         scope.held_versions = hold::reasons_of_versions(db, &ids).await?;
-        for place in artifact::places_of(db, &ids).await? {
+        let mut places = artifact::places_of(db, &ids).await?;
+        let there: HashSet<ProjectId> = places.iter().map(|place| place.project_id).collect();
+        let seen = project::get_many(db, caller, &Vec::from_iter(there)).await?;
+        for place in places.iter_mut().filter(|place| !seen.contains_key(&place.project_id)) {
+            UNSEEN.clone_into(&mut place.path);
+            place.aliases.clear();
+        }
+        for place in places {
             scope.places.entry(place.artifact_id).or_default().push(place);
         }
         for made in made {
@@ -115,8 +125,9 @@ impl Scope {
         }
         for place in self.places(made.artifact_id) {
             if !place.protected.is_empty() {
-                let names = place.protected.join(", ");
-                add("ALIAS_PROTECTED", &place.path, format!("protected aliases name it: {names}"));
+                let named: Vec<_> =
+                    place.protected.iter().filter(|alias| place.aliases.contains(alias)).collect();
+                add("ALIAS_PROTECTED", &place.path, format!("protected aliases name it: {named:?}"));
             }
             if place.is_link && place.keeps_linked {
                 add("REGISTRY_KEEPS", &place.path, "the registry keeps what is linked to it".to_owned());
