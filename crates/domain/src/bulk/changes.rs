@@ -1,7 +1,5 @@
 //! What can be done to many runs.
 
-use std::time::Duration;
-
 use super::task::begin;
 use super::{BulkChange, BulkTask, Refused, Which};
 use crate::account::{Caller, Role};
@@ -68,8 +66,8 @@ pub async fn restore_many(
     begin(tx, caller, new_id(tx), project, which, BulkChange::Restore).await
 }
 
-/// Deletes runs of `project`, all by one deletion. Where there are too many for one transaction, those that cannot be deleted
-/// are refused one by one; else nothing happens to any. With `ABORT`, one linked version among all of them is enough.
+/// Deletes runs of `project`, all by one deletion. A run that something keeps is refused, and the others go; with `ABORT`, one that
+/// is kept or linked is enough for nothing to happen to any.
 pub async fn delete_many(
     tx: &WriteTx,
     caller: &Caller,
@@ -84,8 +82,8 @@ pub async fn delete_many(
     let task_id = new_id(tx);
     let record =
         deletion::open(tx, caller.user_id, project.id, &wish, Some(task_id.clone()), retention).await?;
-    let trash = retention.trash.as_secs();
-    let change = BulkChange::Delete { deletion_id: record.id.clone(), with: wish.with, trash };
+    let change =
+        BulkChange::Delete { deletion_id: record.id.clone(), with: wish.with, trash: retention.trash };
     let task = begin(tx, caller, task_id, project, which, change).await?;
     Ok((deletion::get(tx, &record.id).await?, task))
 }
@@ -108,7 +106,7 @@ pub(super) async fn apply(
             Ok(Vec::new())
         }
         BulkChange::Delete { deletion_id, with, trash } => {
-            let purge_after = tx.now().after(Duration::from_secs(*trash));
+            let purge_after = tx.now().after(*trash);
             deletion::delete_held(tx, caller, deletion_id, *with, purge_after, runs).await
         }
         BulkChange::Restore => deletion::restore_held(tx, caller, runs).await,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DeriveValueType, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
@@ -50,8 +51,8 @@ pub enum BulkChange {
         deletion_id: String,
         /// What goes with it.
         with: WithRuns,
-        /// For how long it can be restored, in seconds.
-        trash: u64,
+        /// For how long it can be restored.
+        trash: Duration,
     },
     /// It comes back from the trash or the archive.
     Restore,
