@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object};
 
 use counterweight_domain as domain;
 use counterweight_domain::account::Role;
@@ -19,7 +19,7 @@ use super::{
     AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, Hold, LogLineConnection,
     ParquetHistory, Project, RunInfo, StorageUsage, User, history_buckets, storage,
 };
-use crate::connection::{self, PageInfo};
+use crate::connection;
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{FileCount, RoleIn, Sampled};
@@ -27,24 +27,6 @@ use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
 pub(crate) struct Run(pub(crate) domain::run::Run);
-
-/// A page of runs.
-#[derive(SimpleObject)]
-pub(crate) struct RunConnection {
-    /// One for each run.
-    edges: Vec<RunEdge>,
-    /// Where the page ends.
-    page_info: PageInfo,
-}
-
-/// A run in a list.
-#[derive(SimpleObject)]
-pub(crate) struct RunEdge {
-    /// The run.
-    pub(crate) node: Run,
-    /// Its place in the list.
-    pub(crate) cursor: String,
-}
 
 /// Where a run stands between live and gone.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -58,14 +40,6 @@ enum RunLifecycle {
     Deleted,
     /// Gone; only its id stays taken.
     Purged,
-}
-
-impl RunConnection {
-    /// A page of these.
-    pub(crate) fn new(edges: Vec<RunEdge>, has_next_page: bool) -> Self {
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        Self { edges, page_info: PageInfo { end_cursor, has_next_page } }
-    }
 }
 
 impl Run {
