@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, ensure};
-use counterweight_domain::{Db, Error};
+use counterweight_domain::{Db, Error, switch};
 use counterweight_worker::gc::{self, GcReport};
 
 use super::{doctor, resources, say, worker};
@@ -9,6 +9,11 @@ use crate::config::Config;
 
 pub(super) async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let db = if dry_run { up_to_date(config).await? } else { resources::open_database(config).await? };
+    // Else a pass that may do nothing would look like one that found nothing.
+    ensure!(
+        dry_run || !switch::stops_collector(&db).await?,
+        "the collector is stopped, so nothing was done; `gc status` says why"
+    );
     let blobs = resources::open_objects(config)?;
     let report = gc::pass(&db, &blobs, &worker::gc_settings(config), dry_run).await?;
     say(&describe(&report, dry_run)?)?;

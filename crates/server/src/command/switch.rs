@@ -27,11 +27,11 @@ pub(super) async fn read_only(config: &Config, command: ReadOnlyCommand) -> anyh
     match command {
         ReadOnlyCommand::On { reason } => {
             switch::turn_on(&db, Switch::ReadOnly, reason).await?;
-            say("Nothing is changed any more.")
+            say("Servers and workers change nothing until it is off.")
         }
         ReadOnlyCommand::Off => {
             switch::turn_off(&db, Switch::ReadOnly).await?;
-            say("Everything can be changed again.")
+            say("Servers and workers change things again.")
         }
         ReadOnlyCommand::Status => match switch::get(&db, Switch::ReadOnly).await? {
             Some(state) => say(&format!("read-only {}", since(&state))),
