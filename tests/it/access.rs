@@ -92,8 +92,8 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("collector", "{ collector { lagSeconds } }".into()),
         ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),
     ];
-    // A plan is refused rather than empty, as the deletion would be (`deletion_plans`).
-    let walked = queries.iter().map(|(name, _)| *name).chain(["deletionPlan"]);
+    // A plan is refused rather than empty, as the deletion would be (`deletion_plans`, `run_data`).
+    let walked = queries.iter().map(|(name, _)| *name).chain(["deletionPlan", "filesMatching"]);
     let walked: BTreeSet<_> = walked.map(ToOwned::to_owned).collect();
     assert_eq!(walked, fields_of(&app.grace, "Query").await, "a new query needs a row above");
     for (name, query) in queries {

@@ -170,8 +170,8 @@ backend_test!(a_registry_link_is_told_and_goes_or_keeps_its_artifact_or_stops_ev
     assert_eq!(
         items,
         [
-            of("ARTIFACT", "crew/demo/r:v0", "PURGED"),
-            of("LINK", "acme-org/wandb-registry-model/best:v0", "PURGED"),
+            of("ARTIFACT", "crew/demo/r:v0", "PENDING"),
+            of("LINK", "acme-org/wandb-registry-model/best:v0", "PENDING"),
             of("RUN", "r", "PENDING")
         ]
     );

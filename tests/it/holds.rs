@@ -25,7 +25,8 @@ const DESTRUCTIVE: &[&str] = &[
 ];
 
 /// These too, but they refuse run by run, or are an administrator's; their tests stand apart.
-const DESTRUCTIVE_APART: &[&str] = &["deleteRuns", "purgeNow"];
+const DESTRUCTIVE_APART: &[&str] =
+    &["deleteRunFiles", "deleteRunHistory", "deleteRuns", "deleteUnaliasedArtifacts", "purgeNow"];
 
 /// All others: they add, change what is said of a thing, bring it back, or are about people.
 const HARMLESS: &[&str] = &[
@@ -72,6 +73,7 @@ const HARMLESS: &[&str] = &[
     "removeOrganizationMember",
     "removeTeamMember",
     "renameProject",
+    "restoreArtifact",
     "restoreDeletion",
     "restoreProject",
     "restoreRun",

@@ -179,7 +179,7 @@ backend_test!(an_upsert_that_meets_a_deletion_loses, |app| {
     let id = RunId::from_node_id(&run.id).unwrap();
     let caller = account::authenticate(&app.db, app.ada.key()).await.unwrap().unwrap();
     let tx = app.db.begin_write().await.unwrap();
-    let retention = Retention { trash: TRASH, archive: None };
+    let retention = Retention { trash: TRASH, archive: None, artifacts: TRASH };
     deletion::delete(&tx, &caller, id, Wish::default(), retention).await.unwrap();
     let (refused, committed) =
         tokio::join!(app.ada.refused("upsertBucket", json!({"id": run.id, "notes": "late"})), async {

@@ -33,6 +33,7 @@ pub(crate) struct Things {
     team: Value,
     key: Value,
     version: TestArtifact,
+    in_trash: TestArtifact,
     pub(crate) pending: TestArtifact,
     manifest: Value,
     sequence: Value,
@@ -56,6 +57,9 @@ impl Things {
         let mut found = ada.graphql(query, json!({"e": entity})).await;
         let (user, team) = (found["viewer"]["id"].take(), found["entity"]["id"].take());
         let (version, _) = TestArtifact::log(&ada, SECRET, "data", &[("a", SECRET)]).await;
+        let keeping = app.keeping(&ada);
+        let (in_trash, _) = TestArtifact::log(&keeping, SECRET, "gone", &[("c", SECRET)]).await;
+        in_trash.delete().await;
         let pending = TestArtifact::begin(&ada, SECRET, "data", &[("b", SECRET)]).await;
         let announce = json!({"artifactID": pending.id, "name": "m", "digest": "", "entityName": entity,
             "projectName": SECRET, "runName": "r"});
@@ -87,6 +91,7 @@ impl Things {
             team,
             key,
             version,
+            in_trash,
             pending,
             manifest,
             sequence,
@@ -98,7 +103,7 @@ impl Things {
 
     /// What a member may do with versions and collections.
     pub(crate) fn artifact_writes(&self) -> Vec<(&'static str, Value)> {
-        let Self { entity, version, pending, manifest, sequence, portfolio, .. } = self;
+        let Self { entity, version, in_trash, pending, manifest, sequence, portfolio, .. } = self;
         let of_version = || json!({"artifactID": version.id});
         let in_project = |mut input: Value| {
             input["entityName"] = (*entity).into();
@@ -141,6 +146,8 @@ impl Things {
                 json!({"artifactSequenceID": sequence, "destinationArtifactTypeName": "other"}),
             ),
             ("unlinkArtifact", with(of_version(), "artifactPortfolioID", portfolio.clone())),
+            ("restoreArtifact", json!({"artifactID": in_trash.id})),
+            ("deleteUnaliasedArtifacts", json!({"artifactSequenceID": sequence})),
             ("deleteArtifact", with(of_version(), "deleteAliases", true.into())),
             ("deleteArtifactPortfolio", json!({"artifactPortfolioID": portfolio})),
             ("deleteArtifactSequence", json!({"artifactSequenceID": sequence})),
@@ -179,6 +186,8 @@ impl Things {
             ("restoreDeletion", json!({"id": deletion})),
             ("restoreRun", json!({"id": deleted.id})),
             ("archiveRuns", runs()),
+            ("deleteRunFiles", json!({"runs": {"ids": [run.id]}, "pattern": "nothing"})),
+            ("deleteRunHistory", json!({"runs": {"ids": [run.id]}, "streams": ["CONSOLE"]})),
             ("deleteRuns", runs()),
             ("restoreRuns", runs()),
             ("deleteRun", id()),

@@ -74,7 +74,11 @@ impl AppState {
             signer,
             url_lifetime: config.urls.lifetime,
             presign: config.urls.presign,
-            retention: Retention { trash: config.retention.trash, archive: config.retention.archive },
+            retention: Retention {
+                trash: config.retention.trash,
+                archive: config.retention.archive,
+                artifacts: config.retention.artifacts,
+            },
             external_url: config.server.external_url.clone(),
             sign_ins,
             graphql,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use counterweight_domain::account::{self, ApiKey, Email, NewUser};
 use counterweight_domain::clock::{ManualClock, SeededRandom};
+use counterweight_domain::deletion::Retention;
 use counterweight_domain::{Db, Env, Timestamp, history, job};
 use counterweight_server::config::{Flags, load};
 use counterweight_server::graphql_http::GraphQlExecutor;
@@ -88,6 +89,12 @@ impl TestApp {
     /// The same, who uses their rights: they reach the projects of all.
     pub(crate) async fn ruler(&self, name: &'static str) -> Client {
         self.administrator(name).await.claiming("use-admin-privileges", "true")
+    }
+
+    /// The same user, whose deleted artifacts can be restored for as long as the settings say.
+    pub(crate) fn keeping(&self, client: &Client) -> Client {
+        let retention = Retention { artifacts: TRASH, ..self.state.retention };
+        client.clone().at(router(AppState { retention, ..self.state.clone() }))
     }
 
     /// An organization, and a team of it that `first` administers; both made by an administrator of the instance.
@@ -215,8 +222,11 @@ impl Served {
 }
 
 async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState {
-    let config = load(Flags::default(), []).unwrap();
+    let mut config = load(Flags::default(), []).unwrap();
     assert_eq!((config.retention.trash, config.retention.archive), (TRASH, Some(ARCHIVE)));
+    assert_eq!(config.retention.artifacts, TRASH);
+    // What most tests are about comes after that; see [`TestApp::keeping`].
+    config.retention.artifacts = Duration::ZERO;
     assert_eq!((config.runs.crash_after, config.runs.preempt_grace), (CRASH_AFTER, PREEMPT_GRACE));
     assert_eq!(config.history.settle_after, SETTLE_AFTER);
     assert_eq!((config.gc.grace, config.urls.lifetime), (GC.grace, URL_LIFETIME));

@@ -49,6 +49,12 @@ impl Client {
         Self::new(self.router.clone(), name)
     }
 
+    /// The same user at another server.
+    pub(super) fn at(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
     /// The same user, with one more header in every request.
     pub(crate) fn claiming(&self, header: &'static str, value: &str) -> Self {
         let mut client = self.clone();

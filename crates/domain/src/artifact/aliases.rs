@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set, Value};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, QueryOrder as _, Set,
+    Value,
+};
 
 use super::name::{LATEST, check_alias, check_count};
 use super::{Collection, collections, queries};
@@ -257,24 +260,42 @@ pub(super) async fn check_unprotected(tx: &WriteTx, named: Named<'_>) -> Result<
     })
 }
 
-/// The version that a collection's newest place holds is its latest, after the one that was went away.
+/// Where nothing is a held collection's latest, its newest version becomes that.
 pub(super) async fn restore_latest(tx: &WriteTx, collection: CollectionId) -> Result<()> {
-    use sea_orm::QueryOrder as _;
     let taken = Entity::find().filter(Column::CollectionId.eq(collection)).filter(Column::Alias.eq(LATEST));
     if taken.one(tx.connection()).await?.is_some() {
         return Ok(());
     }
+    let Some(newest) = newest(tx, collection).await? else { return Ok(()) };
+    set_latest(tx, collection, newest).await
+}
+
+/// Makes a version the latest of a held collection again, unless it has a newer one by now.
+pub(super) async fn regain_latest(tx: &WriteTx, collection: CollectionId, version: ArtifactId) -> Result<()> {
+    if newest(tx, collection).await? == Some(version) {
+        set_latest(tx, collection, version).await?;
+    }
+    Ok(())
+}
+
+async fn newest(tx: &WriteTx, collection: CollectionId) -> Result<Option<ArtifactId>> {
     // Plan: ux_artifact_membership_version, backwards.
     let newest = membership::Entity::find()
         .filter(membership::Column::CollectionId.eq(collection))
         .order_by_desc(membership::Column::VersionIndex);
-    let Some(newest) = newest.one(tx.connection()).await? else { return Ok(()) };
+    Ok(newest.one(tx.connection()).await?.map(|place| place.artifact_id))
+}
+
+async fn set_latest(tx: &WriteTx, collection: CollectionId, version: ArtifactId) -> Result<()> {
     let row = ActiveModel {
         id: NotSet,
         collection_id: Set(collection),
-        artifact_id: Set(newest.artifact_id),
+        artifact_id: Set(version),
         alias: Set(LATEST.to_owned()),
     };
-    Entity::insert(row).exec_without_returning(tx.connection()).await?;
+    let moved = OnConflict::columns([Column::CollectionId, Column::Alias])
+        .update_column(Column::ArtifactId)
+        .to_owned();
+    Entity::insert(row).on_conflict(moved).exec_without_returning(tx.connection()).await?;
     Ok(())
 }

@@ -163,10 +163,7 @@ pub async fn edit_collection(
     if let Some(name) = edit.name.filter(|name| *name != held.name) {
         check_collection_name("name", &name)?;
         if find_collection(tx, held.project_id, &name).await?.is_some() {
-            return Err(Error::Precondition {
-                code: "COLLECTION_NAME_TAKEN",
-                reason: format!("there is a collection {name:?} already"),
-            });
+            return Err(name_taken(&name));
         }
         row.name = Set(name);
     }
@@ -184,6 +181,13 @@ pub async fn edit_collection(
     Ok(changed)
 }
 
+pub(super) fn name_taken(name: &str) -> Error {
+    Error::Precondition {
+        code: "COLLECTION_NAME_TAKEN",
+        reason: format!("there is a collection {name:?} already"),
+    }
+}
+
 /// Makes a sequence's versions be of another type, which is made where there is none.
 pub async fn move_sequence(
     tx: &WriteTx,
@@ -199,8 +203,8 @@ pub async fn move_sequence(
     Ok(row.update(tx.connection()).await?)
 }
 
-/// Deletes a collection of that kind: a portfolio with its links, a sequence with the versions that were made in it.
-pub async fn delete_collection(
+/// The collection of that id and kind, held, for who may delete it; `HELD` where something keeps it.
+pub(crate) async fn hold_to_delete(
     tx: &WriteTx,
     caller: &Caller,
     id: CollectionId,
@@ -208,9 +212,28 @@ pub async fn delete_collection(
 ) -> Result<Collection> {
     find_to_write(tx, caller, id, kind).await?;
     hold::check(tx, Target::Collection(id)).await?;
-    let held = hold(tx, id).await?;
-    super::delete::empty_collection(tx, caller, &held).await?;
-    audit::record(tx, Act::by(caller.user_id, Action::Delete), Topic::Collection(id)).await?;
+    hold(tx, id).await
+}
+
+/// The sequence of that id, held, for who may delete versions in it.
+pub(crate) async fn hold_to_clean(tx: &WriteTx, caller: &Caller, id: CollectionId) -> Result<Collection> {
+    find_to_write(tx, caller, id, CollectionKind::Sequence).await?;
+    // Who deletes passes the gate before any row is locked.
+    hold::freeze(tx).await?;
+    hold(tx, id).await
+}
+
+/// Deletes a held collection: a portfolio with its links, a sequence whose versions are deleted already. None goes where a
+/// protected alias names something in it.
+pub(crate) async fn bury_collection(
+    tx: &WriteTx,
+    caller: &Caller,
+    held: Collection,
+    reason: Option<&str>,
+) -> Result<Collection> {
+    super::delete::clear(tx, &held).await?;
+    let act = Act::by(caller.user_id, Action::Delete).because(reason);
+    audit::record(tx, act, Topic::Collection(held.id)).await?;
     let mut row = held.into_active_model();
     row.state = Set(CollectionState::Deleted);
     row.updated_at = Set(tx.now());

@@ -203,6 +203,7 @@ async fn insert(
         updated_at: Set(tx.now()),
         committed_at: Set(None),
         deleted_at: Set(None),
+        purge_after: Set(None),
     };
     Ok(fresh.insert(tx.connection()).await?)
 }

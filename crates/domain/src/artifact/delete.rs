@@ -1,16 +1,16 @@
 //! Deleting versions: gone from every lookup at once, rows by a job, bytes by collection.
 
-use std::time::Duration;
-
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
+use sea_orm::{
+    ActiveEnum as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Set,
+};
 
 use super::aliases::Named;
 use super::links::remove_place;
-use super::queries::{self, Located};
-use super::{Artifact, ArtifactState, Collection, CollectionKind, CollectionState, aliases, collections};
-use crate::account::Caller;
+use super::{Artifact, ArtifactState, Collection, CollectionState, aliases, collections, queries, trash};
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
+use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::artifact::{self, Column, Entity};
 use crate::entity::{
@@ -31,46 +31,52 @@ const BATCH: u64 = 1000;
 const CHILDREN: &[&str] =
     &["artifact_upload", "artifact_entry", "artifact_manifest", "artifact_tag", "run_artifact"];
 
-/// Deletes a version. One that has aliases only with `with_aliases`. Its place is never given to another.
-pub async fn delete(tx: &WriteTx, caller: &Caller, id: ArtifactId, with_aliases: bool) -> Result<Artifact> {
-    let located = queries::locate_to_write(tx, caller, id).await?;
-    let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
-    if !with_aliases && !aliases.is_empty() {
-        let names: Vec<_> = aliases.iter().map(|row| row.alias.as_str()).collect();
-        return Err(Error::Precondition {
-            code: "ARTIFACT_HAS_ALIASES",
-            reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
-        });
-    }
-    delete_all(tx, caller, &[id]).await?;
-    let Located { artifact, .. } = located;
-    Ok(Artifact { state: ArtifactState::Deleted, ..artifact })
+/// What becomes of a deleted version.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Going {
+    /// It can be restored until then, and goes with its deletion. What was never committed cannot be restored.
+    Trash(Timestamp),
+    /// Its rows go by a job of their own.
+    AtOnce,
 }
 
-/// Deletes versions that the caller may delete, or none where something keeps one of them.
-async fn delete_all(tx: &WriteTx, caller: &Caller, ids: &[ArtifactId]) -> Result<()> {
+/// Puts versions that the caller may delete into the trash, or none where something keeps one of them: gone from every lookup
+/// at once, restorable until `purge_after`. Their places are never given to others. Answers those that were there.
+pub(crate) async fn put_away(
+    tx: &WriteTx,
+    act: Act<'_>,
+    ids: &[ArtifactId],
+    purge_after: Timestamp,
+) -> Result<Vec<Artifact>> {
     hold::check(tx, Target::Versions(ids)).await?;
-    let mut places = Vec::with_capacity(ids.len());
     for id in ids {
-        places.push(hold_places(tx, *id).await?);
+        hold_places(tx, *id).await?;
     }
     // Only now no alias can be set any more.
     aliases::check_unprotected(tx, Named::Versions(ids)).await?;
-    audit::record(tx, Act::by(caller.user_id, Action::Delete), Topic::Artifacts(ids)).await?;
-    for (id, places) in ids.iter().zip(places) {
-        bury_from(tx, *id, &places).await?;
+    audit::record(tx, act, Topic::Artifacts(ids)).await?;
+    let mut gone = Vec::with_capacity(ids.len());
+    for id in ids {
+        gone.extend(bury(tx, *id, Going::Trash(purge_after)).await?);
     }
-    Ok(())
+    Ok(gone)
 }
 
-/// Takes a version out of every collection and makes its rows go.
-async fn bury(tx: &WriteTx, version: &Artifact) -> Result<()> {
-    let places = hold_places(tx, version.id).await?;
-    bury_from(tx, version.id, &places).await
+/// Refuses a version that has aliases.
+pub(crate) async fn check_unnamed(tx: &WriteTx, id: ArtifactId) -> Result<()> {
+    let aliases = alias::Entity::find().filter(alias::Column::ArtifactId.eq(id)).all(tx.connection()).await?;
+    if aliases.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = aliases.iter().map(|row| row.alias.as_str()).collect();
+    Err(Error::Precondition {
+        code: "ARTIFACT_HAS_ALIASES",
+        reason: format!("this version has aliases ({}); delete them with it, or first", names.join(", ")),
+    })
 }
 
 /// The collections that have a version, locked until the transaction ends.
-async fn hold_places(tx: &WriteTx, id: ArtifactId) -> Result<Vec<CollectionId>> {
+pub(super) async fn hold_places(tx: &WriteTx, id: ArtifactId) -> Result<Vec<CollectionId>> {
     let places: Vec<CollectionId> = membership::Entity::find()
         .select_only()
         .column(membership::Column::CollectionId)
@@ -85,50 +91,83 @@ async fn hold_places(tx: &WriteTx, id: ArtifactId) -> Result<Vec<CollectionId>> 
     Ok(places)
 }
 
-async fn bury_from(tx: &WriteTx, id: ArtifactId, held: &[CollectionId]) -> Result<()> {
-    for place in held {
-        remove_place(tx, *place, id).await?;
-    }
-    mark_deleted(tx, &[id], &[ArtifactState::Pending, ArtifactState::Committed]).await?;
+/// Deletes a version and takes it out of every collection; those that had it are held. Answers it, if it was there.
+pub(super) async fn bury(tx: &WriteTx, id: ArtifactId, going: Going) -> Result<Option<Artifact>> {
+    let mut gone =
+        mark_deleted(tx, &[id], &[ArtifactState::Pending, ArtifactState::Committed], going).await?;
     // Whoever gave it another place meanwhile held its row, which is held here from now on.
-    for place in hold_places(tx, id).await? {
+    let places = hold_places(tx, id).await?;
+    if matches!(going, Going::Trash(_)) {
+        trash::remember_places(tx, id).await?;
+    }
+    for place in places {
         remove_place(tx, place, id).await?;
     }
-    Ok(())
+    Ok(gone.pop())
 }
 
 /// Deletes those of these versions that are in one of the states still. Answers which.
-async fn mark_deleted(tx: &WriteTx, ids: &[ArtifactId], from: &[ArtifactState]) -> Result<Vec<ArtifactId>> {
+pub(super) async fn mark_deleted(
+    tx: &WriteTx,
+    ids: &[ArtifactId],
+    from: &[ArtifactState],
+    going: Going,
+) -> Result<Vec<Artifact>> {
+    let purge_after: SimpleExpr = match going {
+        Going::Trash(until) => {
+            let is_whole = Expr::col(Column::State).eq(ArtifactState::Committed.to_value());
+            Expr::case(is_whole, Expr::val(until)).finally(Expr::val(tx.now())).into()
+        }
+        Going::AtOnce => Expr::cust("NULL"),
+    };
     let deleted = Entity::update_many()
         .col_expr(Column::State, Expr::value(ArtifactState::Deleted))
         .col_expr(Column::DeletedAt, Expr::value(tx.now()))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
         .col_expr(Column::ExpiresAt, Expr::cust("NULL"))
+        .col_expr(Column::PurgeAfter, purge_after)
         .filter(Column::Id.is_in(ids.iter().copied()))
         .filter(Column::State.is_in(from.iter().copied()))
         .exec_with_returning(tx.connection())
         .await?;
-    for gone in &deleted {
-        job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
+    if matches!(going, Going::AtOnce) {
+        for gone in &deleted {
+            job::enqueue(tx, &JobKind::PurgeArtifact { artifact_id: gone.id }, tx.now()).await?;
+        }
     }
-    Ok(deleted.into_iter().map(|gone| gone.id).collect())
+    Ok(deleted)
 }
 
-/// Empties a held collection that is about to go: a portfolio of its links, a sequence of its versions, which then are
-/// in no other collection either. None goes where a protected alias names one of them anywhere.
-pub(super) async fn empty_collection(tx: &WriteTx, caller: &Caller, held: &Collection) -> Result<()> {
-    if held.kind == CollectionKind::Sequence {
-        // Plan: ix_artifact_digest.
-        let versions: Vec<ArtifactId> = queries::of_collection(held.id)
-            .select_only()
-            .column(Column::Id)
-            .filter(Column::State.ne(ArtifactState::Deleted))
-            .order_by_asc(Column::Id)
-            .into_tuple()
-            .all(tx.connection())
-            .await?;
-        delete_all(tx, caller, &versions).await?;
+/// The versions that were made in a sequence and are not deleted, in the order of their ids; those without any alias, or all.
+pub(crate) async fn of_sequence(tx: &WriteTx, id: CollectionId, which: Which) -> Result<Vec<ArtifactId>> {
+    // Plan: ix_artifact_digest, then ix_artifact_alias_artifact_id.
+    let mut query = queries::of_collection(id)
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::State.ne(ArtifactState::Deleted))
+        .order_by_asc(Column::Id);
+    if which == Which::Unnamed {
+        let named = "EXISTS (SELECT 1 FROM artifact_alias n WHERE n.artifact_id = artifact.id)";
+        let linked = "EXISTS (SELECT 1 FROM artifact_membership m WHERE m.artifact_id = artifact.id \
+                      AND m.collection_id <> artifact.collection_id)";
+        query = query
+            .filter(Column::State.eq(ArtifactState::Committed))
+            .filter(Expr::cust(format!("NOT {named} AND NOT {linked}")));
     }
+    Ok(query.into_tuple().all(tx.connection()).await?)
+}
+
+/// Which versions of a sequence are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All.
+    All,
+    /// Those that are whole, have no alias anywhere, and are linked to nothing.
+    Unnamed,
+}
+
+/// Takes what is left of a held collection out of it.
+pub(super) async fn clear(tx: &WriteTx, held: &Collection) -> Result<()> {
     aliases::check_unprotected(tx, Named::In(held.id)).await?;
     alias::Entity::delete_many()
         .filter(alias::Column::CollectionId.eq(held.id))
@@ -141,101 +180,55 @@ pub(super) async fn empty_collection(tx: &WriteTx, caller: &Caller, held: &Colle
     Ok(())
 }
 
-/// One transaction of the removal of a deleted version's rows; whether there may be more. The row itself stays, so that
-/// its id and its place are never given again.
+/// One transaction of the removal of the rows of a version that goes by itself; whether there may be more.
 pub async fn purge_step(db: &Db, id: ArtifactId) -> Result<bool> {
     let tx = db.begin_write().await?;
     let found = Entity::find_by_id(id).one(tx.connection()).await?;
-    let Some(found) = found.filter(|found| found.state == ArtifactState::Deleted) else { return Ok(false) };
+    let goes = |found: &Artifact| found.state == ArtifactState::Deleted && found.purge_after.is_none();
+    if !found.is_some_and(|found| goes(&found)) {
+        return Ok(false);
+    }
     let deletion_id = receipt::deletion_of(&tx, id).await?;
-    let mut left = ROWS;
-    for table in CHILDREN {
-        let rows = Rows { table, key: "id", owner: "artifact_id", id: id.0 };
-        left -= receipt::remove_rows(&tx, deletion_id.as_deref(), rows, left).await?;
-        if left <= 0 {
-            tx.commit().await?;
-            return Ok(true);
-        }
-    }
-    if let Some(deletion_id) = &deletion_id {
-        receipt::purged(&tx, deletion_id, SubjectKind::Artifact, &[id.0]).await?;
-    }
-    if left < ROWS || found.metadata.is_some() || found.client_id.is_some() {
-        audit::record(&tx, Act::of_itself(Action::Purge), Topic::Artifacts(&[id])).await?;
-    }
+    let left = purge(&tx, id, deletion_id.as_deref(), ROWS).await?;
+    tx.commit().await?;
+    Ok(left.is_none())
+}
+
+/// Removes up to `left` rows of a deleted version, which nobody can restore from here on. Once nothing is left of it but the row
+/// itself, by which its id and its place are never given again, answers how many more there could have been.
+pub(crate) async fn purge(
+    tx: &WriteTx,
+    id: ArtifactId,
+    deletion_id: Option<&str>,
+    mut left: i64,
+) -> Result<Option<i64>> {
+    let found = Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
+    let found = found.ok_or_else(|| Error::internal("a deleted version without its row"))?;
     // What its owner wrote goes too.
     let emptied = artifact::ActiveModel {
         description: Set(None),
         metadata: Set(None),
         client_id: Set(None),
         sequence_client_id: Set(None),
+        purge_after: Set(None),
         ..Default::default()
     };
     Entity::update_many().set(emptied).filter(Column::Id.eq(id)).exec(tx.connection()).await?;
-    tx.commit().await?;
-    Ok(false)
-}
-
-/// Gives up versions that were begun this long ago and never committed. Answers how many.
-pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
-    let tx = db.begin_write().await?;
-    hold::freeze(&tx).await?;
-    // Plan: ix_artifact_state_created_at.
-    let ids: Vec<ArtifactId> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::State.eq(ArtifactState::Pending))
-        .filter(Column::CreatedAt.lt(tx.now().before(window)))
-        .filter(Expr::cust(hold::no_hold_on_version()))
-        .order_by_asc(Column::CreatedAt)
-        .limit(BATCH)
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
-    let given_up = mark_deleted(&tx, &ids, &[ArtifactState::Pending]).await?;
-    let act = Act::of_itself(Action::Expire).because(Some("never committed"));
-    audit::record(&tx, act, Topic::Artifacts(&given_up)).await?;
-    tx.commit().await?;
-    Ok(given_up.len())
-}
-
-/// An SQL condition on a row of `artifact`: no registry has the version, and no protected alias names it anywhere.
-const NOTHING_KEEPS: &str = "NOT EXISTS (SELECT 1 FROM artifact_membership m \
-    JOIN artifact_collection c ON c.id = m.collection_id JOIN project p ON p.id = c.project_id \
-    JOIN entity e ON e.id = p.entity_id WHERE m.artifact_id = artifact.id AND p.state = 'live' \
-    AND (e.kind = 'organization' OR EXISTS (SELECT 1 FROM artifact_alias n \
-    JOIN protected_alias k ON k.project_id = p.id AND k.alias = n.alias \
-    WHERE n.collection_id = m.collection_id AND n.artifact_id = m.artifact_id)))";
-
-/// Deletes versions whose time to live is over and that nothing keeps. Answers how many, at most a batch.
-pub async fn expire_versions(db: &Db) -> Result<usize> {
-    let tx = db.begin_write().await?;
-    hold::freeze(&tx).await?;
-    // Plan: ix_artifact_expires_at.
-    let due: Vec<ArtifactId> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::ExpiresAt.lte(tx.now()))
-        .filter(Column::State.eq(ArtifactState::Committed))
-        .filter(Expr::cust(NOTHING_KEEPS))
-        .filter(Expr::cust(hold::no_hold_on_version()))
-        .order_by_asc(Column::ExpiresAt)
-        .limit(BATCH)
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
-    for id in &due {
-        let places = hold_places(&tx, *id).await?;
-        // Asked again, since only now no alias can be set any more.
-        let still_due = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
-        if still_due.one(tx.connection()).await?.is_some() {
-            let act = Act::of_itself(Action::Expire).because(Some("time to live over"));
-            audit::record(&tx, act, Topic::Artifacts(&[*id])).await?;
-            bury_from(&tx, *id, &places).await?;
+    let before = left;
+    for table in CHILDREN {
+        let rows = Rows { table, key: "id", owner: "artifact_id", id: id.0 };
+        left -= receipt::remove_rows(tx, deletion_id, rows, left).await?;
+        if left <= 0 {
+            return Ok(None);
         }
     }
-    tx.commit().await?;
-    Ok(due.len())
+    if let Some(deletion_id) = deletion_id {
+        receipt::purged(tx, deletion_id, SubjectKind::Artifact, &[id.0]).await?;
+    }
+    if left < before || found.metadata.is_some() || found.client_id.is_some() || found.purge_after.is_some() {
+        audit::record(tx, Act::of_itself(Action::Purge), Topic::Artifacts(&[id])).await?;
+    }
+    Ok(Some(left))
 }
 
 /// Deletes a batch of what a purged project still has, for its deletion; whether there may be more.
@@ -257,18 +250,21 @@ pub(crate) async fn purge_of_project(tx: &WriteTx, deletion_id: &str, project: P
 }
 
 async fn empty_some(tx: &WriteTx, deletion_id: &str, held: &Collection) -> Result<bool> {
-    let versions = queries::of_collection(held.id)
+    let ids: Vec<ArtifactId> = queries::of_collection(held.id)
+        .select_only()
+        .column(Column::Id)
         .filter(Column::State.ne(ArtifactState::Deleted))
         .order_by_asc(Column::Id)
         .limit(BATCH)
+        .into_tuple()
         .all(tx.connection())
         .await?;
-    let ids: Vec<ArtifactId> = versions.iter().map(|version| version.id).collect();
     receipt::items(tx, deletion_id, HoldKind::Artifact, &ids).await?;
-    for version in &versions {
-        bury(tx, version).await?;
+    for id in &ids {
+        hold_places(tx, *id).await?;
+        bury(tx, *id, Going::AtOnce).await?;
     }
-    Ok(!versions.is_empty())
+    Ok(!ids.is_empty())
 }
 
 /// Leaves nothing of a collection but its tombstone.

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait as _;
 
-use super::{AliasChange, Edit, Link, Portfolio, add_aliases, delete, expire_pending, link, update};
+use super::{AliasChange, Edit, Link, Portfolio, add_aliases, expire_pending, link, update};
 use crate::account::{self, Caller};
 use crate::db::{Db, Source as _, WriteTx};
+use crate::deletion::{self, Retention};
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, UserId};
 use crate::test_support::TestDb;
 
 const ID: ArtifactId = ArtifactId(100);
+
+const RETENTION: Retention =
+    Retention { trash: Duration::ZERO, archive: None, artifacts: Duration::from_hours(1) };
 
 /// A database with a version of `ada/demo/data` in this state, and ada.
 async fn with_version(state: &str) -> (TestDb, Caller) {
@@ -43,7 +47,7 @@ fn to_shelf() -> Link {
 
 async fn delete_it(db: &Db, caller: &Caller) -> Result<()> {
     let tx = db.begin_write().await?;
-    delete(&tx, caller, ID, true).await?;
+    deletion::delete_version(&tx, caller, ID, true, None, RETENTION).await?;
     tx.commit().await
 }
 
@@ -111,7 +115,7 @@ async fn a_version_that_is_being_deleted_takes_no_link_and_no_alias() {
     for which in 0..3 {
         let (test, ada) = with_version("committed").await;
         let deleting = test.db.begin_write().await.unwrap();
-        delete(&deleting, &ada, ID, true).await.unwrap();
+        deletion::delete_version(&deleting, &ada, ID, true, None, RETENTION).await.unwrap();
         let change = async {
             match which {
                 0 => linked(&test.db, &ada).await,

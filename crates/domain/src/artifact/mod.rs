@@ -13,6 +13,7 @@ mod delete;
 #[cfg(test)]
 mod delete_tests;
 mod digest;
+mod expire;
 mod filter;
 mod lineage;
 mod links;
@@ -25,6 +26,7 @@ mod places;
 mod queries;
 mod state;
 mod tags;
+mod trash;
 mod ttl;
 mod types;
 mod update;
@@ -32,15 +34,16 @@ mod uploads;
 
 pub use self::aliases::{AliasChange, add_aliases, delete_aliases, protect_aliases};
 pub use self::collections::{
-    CollectionEdit, delete_collection, edit_collection, find_collection, get_collection, get_collections,
-    move_sequence,
+    CollectionEdit, edit_collection, find_collection, get_collection, get_collections, move_sequence,
 };
+pub(crate) use self::collections::{bury_collection, hold_to_clean, hold_to_delete};
 pub use self::commit::commit;
 pub use self::content::{ContentPath, content_by_digest, content_of_entity};
 pub use self::create::{NewArtifact, create, find_by_client_id};
-pub(crate) use self::delete::purge_of_project;
-pub use self::delete::{delete, expire_pending, expire_versions, purge_step};
+pub use self::delete::purge_step;
+pub(crate) use self::delete::{Which, check_unnamed, of_sequence, purge, purge_of_project, put_away};
 pub use self::digest::ContentDigest;
+pub use self::expire::{expire_pending, expire_versions};
 pub use self::filter::{
     CollectionField, ProjectField, VersionField, parse_collection_order, parse_collections, parse_projects,
     parse_version_order, parse_versions,
@@ -58,6 +61,7 @@ pub use self::manifests::{
 pub use self::name::{Aliases, RequestedAlias, VersionName, split_name};
 pub use self::parts::{Multipart, PartTarget, abort_parts, begin_part, begin_parts, complete_parts};
 pub(crate) use self::places::{Made, NamedPlace, made_by, places_of};
+pub(crate) use self::queries::find_to_write;
 pub use self::queries::{
     Alias, EntryFile, FileQuery, entry_content, find, find_membership, get_aliases, get_links, get_many,
     get_source_memberships, list_aliases, list_entries, list_memberships_of,
@@ -66,6 +70,8 @@ pub use self::state::{
     ArtifactRole, ArtifactState, CollectionKind, CollectionState, DigestAlgorithm, ManifestKind,
 };
 pub use self::tags::{change_collection_tags, change_tags, get_collection_tags, get_tags};
+pub use self::trash::{Restored, Trashed, list_trash};
+pub(crate) use self::trash::{bring_back, forget_places};
 pub use self::ttl::{Ttl, set_entity_ttl};
 pub use self::types::{ensure_type, find_type, get_types, list_types};
 pub use self::update::{Edit, update};

@@ -64,6 +64,16 @@ pub(super) async fn locate_to_write(db: &impl Source, caller: &Caller, id: Artif
     Ok(located)
 }
 
+/// The version of that id, and the project that it was made in, for who may delete it.
+pub(crate) async fn find_to_write(
+    db: &impl Source,
+    caller: &Caller,
+    id: ArtifactId,
+) -> Result<(Artifact, ProjectId)> {
+    let located = locate_to_write(db, caller, id).await?;
+    Ok((located.artifact, located.project.id))
+}
+
 /// A version that is not deleted, locked until the transaction ends: whoever deletes it meanwhile waits.
 pub(super) async fn hold(tx: &WriteTx, id: ArtifactId) -> Result<Artifact> {
     let held = artifact::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;

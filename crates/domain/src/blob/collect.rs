@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use counterweight_storage::ObjectKey;
-use sea_orm::{ActiveEnum as _, FromQueryResult, Value};
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult, Value};
 
 use super::BlobState;
 use super::batch::{STATE, update};
@@ -105,6 +105,18 @@ pub async fn due_for_sweep(source: &impl Source, now: Timestamp, limit: u64) -> 
     let batch = "SELECT * FROM blob WHERE state = 'doomed' AND sweep_after <= $1 \
                  ORDER BY sweep_failures, doomed_at, id LIMIT $2";
     select(source, batch, "sweep_failures, doomed_at, id", [now.into(), rows(limit)]).await
+}
+
+/// Takes the grace from a batch of blobs that an administrator wanted gone at once. Whether there may be more.
+pub async fn hurry(tx: &WriteTx, limit: u64) -> Result<bool> {
+    // Plan: ix_receipt_open, ix_receipt_object_open, primary keys.
+    let sql = "UPDATE blob SET sweep_after = $1 WHERE id IN (SELECT b.id FROM receipt r \
+               JOIN deletion d ON d.id = r.deletion_id JOIN receipt_object o ON o.deletion_id = r.deletion_id \
+               JOIN blob b ON b.id = o.blob_id WHERE r.issued_at IS NULL AND d.urgent AND o.answer IS NULL \
+               AND b.state = 'doomed' AND b.sweep_failures = 0 AND b.sweep_after > $1 LIMIT $2) \
+               AND state = 'doomed'";
+    let statement = dialect::statement(tx.connection(), sql, [tx.now().into(), rows(limit)]);
+    Ok(tx.connection().execute_raw(statement).await?.rows_affected() >= limit)
 }
 
 /// Takes doomed blobs back to which something refers after all. It takes a fault to get here; the bytes are

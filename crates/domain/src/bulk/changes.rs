@@ -3,10 +3,14 @@
 use super::task::begin;
 use super::{BulkChange, BulkTask, Refused, Which};
 use crate::account::{Caller, Role};
+use crate::audit::{self, Act, Action, Topic};
 use crate::db::WriteTx;
-use crate::deletion::{self, Deletion, Retention, Wish};
+use crate::deletion::{self, Deadlines, Deletion, Retention, Wish};
 use crate::error::{Error, Result};
+use crate::file;
+use crate::history::{self, Stream};
 use crate::hold::{self, Target};
+use crate::id::RunId;
 use crate::project::{self, Project};
 use crate::run::{self, Run, RunEdit};
 
@@ -80,12 +84,93 @@ pub async fn delete_many(
     hold::freeze(tx).await?;
     deletion::check_many(tx, caller, project, which, &wish).await?;
     let task_id = new_id(tx);
+    let deadlines = Deadlines::from(tx.now(), retention);
     let record =
-        deletion::open(tx, caller.user_id, project.id, &wish, Some(task_id.clone()), retention).await?;
-    let change =
-        BulkChange::Delete { deletion_id: record.id.clone(), with: wish.with, trash: retention.trash };
+        deletion::open(tx, caller.user_id, project.id, &wish, Some(task_id.clone()), deadlines).await?;
+    let change = BulkChange::Delete {
+        deletion_id: record.id.clone(),
+        with: wish.with,
+        trash: retention.trash,
+        artifacts: retention.artifacts,
+    };
     let task = begin(tx, caller, task_id, project, which, change).await?;
     Ok((deletion::get(tx, &record.id).await?, task))
+}
+
+/// Deletes files of runs of `project`, for good: those whose names match a pattern, as the client's `run.files(pattern=…)` takes it.
+pub async fn delete_files(
+    tx: &WriteTx,
+    caller: &Caller,
+    project: &Project,
+    which: &Which,
+    pattern: String,
+) -> Result<BulkTask> {
+    file::check_pattern(tx, &pattern)?;
+    begin(tx, caller, new_id(tx), project, which, BulkChange::DeleteFiles { pattern }).await
+}
+
+/// Deletes all lines of these streams of runs of `project`, for good; summaries stay. A run that is still written to is refused.
+pub async fn delete_history(
+    tx: &WriteTx,
+    caller: &Caller,
+    project: &Project,
+    which: &Which,
+    streams: Vec<Stream>,
+) -> Result<BulkTask> {
+    if streams.is_empty() {
+        return Err(Error::invalid("STREAMS_INVALID", "streams", "names no stream"));
+    }
+    begin(tx, caller, new_id(tx), project, which, BulkChange::DeleteHistory { streams }).await
+}
+
+/// Takes out of these runs those that a hold keeps.
+async fn refuse_held(tx: &WriteTx, runs: &mut Vec<Run>) -> Result<Vec<Refused>> {
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    let held = hold::reasons_of_runs(tx, &ids).await?;
+    runs.retain(|run| !held.contains_key(&run.id));
+    let refused =
+        |(run_id, reason)| Refused { run_id, reason: format!("an administrator holds it ({reason})") };
+    Ok(held.into_iter().map(refused).collect())
+}
+
+async fn delete_files_of(
+    tx: &WriteTx,
+    caller: &Caller,
+    mut runs: Vec<Run>,
+    pattern: &str,
+) -> Result<Vec<Refused>> {
+    let refused = refuse_held(tx, &mut runs).await?;
+    let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    file::delete_matching(tx, caller, &ids, pattern).await?;
+    Ok(refused)
+}
+
+async fn delete_history_of(
+    tx: &WriteTx,
+    caller: &Caller,
+    mut runs: Vec<Run>,
+    streams: &[Stream],
+) -> Result<Vec<Refused>> {
+    let mut refused = refuse_held(tx, &mut runs).await?;
+    for run in runs {
+        if !run.state.has_ended() {
+            let reason = format!("it is {}; stop it first", run.state.as_str());
+            refused.push(Refused { run_id: run.id, reason });
+            continue;
+        }
+        let mut lines = 0;
+        for stream in streams {
+            lines += history::clear(tx, run.id, *stream).await?;
+        }
+        if lines > 0 {
+            let counts = [("lines", lines)];
+            let names: Vec<_> = streams.iter().map(|stream| stream.file_name()).collect();
+            let names = names.join(", ");
+            let act = Act::by(caller.user_id, Action::Delete).because(Some(&names)).with(&counts);
+            audit::record(tx, act, Topic::Runs(&[run.id])).await?;
+        }
+    }
+    Ok(refused)
 }
 
 /// Changes runs of `source` that are held and that the change applies to. Answers those that are left as they are.
@@ -105,11 +190,14 @@ pub(super) async fn apply(
             }
             Ok(Vec::new())
         }
-        BulkChange::Delete { deletion_id, with, trash } => {
-            let purge_after = tx.now().after(*trash);
-            deletion::delete_held(tx, caller, deletion_id, *with, purge_after, runs).await
+        BulkChange::Delete { deletion_id, with, trash, artifacts } => {
+            let now = tx.now();
+            let deadlines = Deadlines { runs: now.after(*trash), artifacts: now.after(*artifacts) };
+            deletion::delete_held(tx, caller, deletion_id, *with, deadlines, runs).await
         }
         BulkChange::Restore => deletion::restore_held(tx, caller, runs).await,
+        BulkChange::DeleteFiles { pattern } => delete_files_of(tx, caller, runs, pattern).await,
+        BulkChange::DeleteHistory { streams } => delete_history_of(tx, caller, runs, streams).await,
     }
 }
 

@@ -7,7 +7,9 @@ mod task;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-pub use self::changes::{archive_many, delete_many, edit_many, move_many, restore_many};
+pub use self::changes::{
+    archive_many, delete_files, delete_history, delete_many, edit_many, move_many, restore_many,
+};
 pub use self::items::{BulkItem, Which, list_items};
 pub use self::task::{BulkChange, cancel, continue_task, find_task, pause, resume};
 pub use crate::entity::bulk_task::Model as BulkTask;

@@ -19,14 +19,12 @@ use crate::db::{Db, Source, WriteTx};
 use crate::deletion::WithRuns;
 use crate::entity::bulk_task::{self, ActiveModel, Entity};
 use crate::error::{Error, Result};
+use crate::history::Stream;
 use crate::hold::{self, Target};
 use crate::id::{ProjectId, RunId};
 use crate::job::{self, JobKind};
 use crate::project::{self, Project};
 use crate::run::{self, Lifecycle, Run, RunEdit};
-
-/// Runs that one transaction changes. A run has some hundred indexed values, which move with it.
-const BATCH: u64 = 200;
 
 /// What is done to each run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveValueType)]
@@ -53,9 +51,22 @@ pub enum BulkChange {
         with: WithRuns,
         /// For how long it can be restored.
         trash: Duration,
+        /// For how long the artifacts that go with it can be.
+        #[serde(default)]
+        artifacts: Duration,
     },
     /// It comes back from the trash or the archive.
     Restore,
+    /// It loses files, for good.
+    DeleteFiles {
+        /// Which: `LIKE` in SQL.
+        pattern: String,
+    },
+    /// It loses all lines of these streams, for good, and keeps its summary.
+    DeleteHistory {
+        /// Which.
+        streams: Vec<Stream>,
+    },
 }
 
 impl BulkChange {
@@ -64,6 +75,15 @@ impl BulkChange {
         match self {
             Self::Restore => lifecycle != Lifecycle::Purged,
             _ => lifecycle.is_reachable(),
+        }
+    }
+
+    /// Runs that one transaction changes. What a run has to be changed with it: some hundred indexed values, or the rollups of
+    /// millions of lines.
+    fn batch(&self) -> u64 {
+        match self {
+            Self::DeleteHistory { .. } => 10,
+            _ => 200,
         }
     }
 
@@ -198,7 +218,8 @@ async fn step(tx: &WriteTx, task: BulkTask) -> Result<BulkTask> {
     let Some(source) = source.filter(|_| allowed && held.len() == touched.len()) else {
         return end(tx, task.into_active_model(), BulkState::Stopped).await;
     };
-    let ids = items::next(tx, &task.id, task.after_id, BATCH).await?;
+    let batch = task.change.batch();
+    let ids = items::next(tx, &task.id, task.after_id, batch).await?;
     let mut loaded: HashMap<RunId, Run> = run::load_for_update(tx, &ids).await?;
     loaded.retain(|_, run| run.project_id == source.id && task.change.applies_to(run.lifecycle));
     let missing = ids.iter().filter(|id| !loaded.contains_key(id));
@@ -212,7 +233,7 @@ async fn step(tx: &WriteTx, task: BulkTask) -> Result<BulkTask> {
 
     let count = |runs: usize| i64::try_from(runs).map_err(Error::internal);
     let (changed, left) = (count(ids.len() - refused.len())?, count(refused.len())?);
-    let is_last = ids.len() < usize::try_from(BATCH).map_err(Error::internal)?;
+    let is_last = ids.len() < usize::try_from(batch).map_err(Error::internal)?;
     let (matched, changed, left) =
         (task.matched_count, task.changed_count + changed, task.refused_count + left);
     let after_id = ids.last().copied().unwrap_or(task.after_id);

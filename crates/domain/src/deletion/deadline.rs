@@ -3,13 +3,14 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::{Deletion, DeletionKind, DeletionState, records};
+use super::{Deletion, DeletionKind, DeletionState, ItemKind, records};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Source as _, WriteTx, dialect};
 use crate::entity::deletion::{Column, Entity};
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
+use crate::id::{ArtifactId, RunId};
 use crate::job::{self, JobKind};
 use crate::project;
 
@@ -27,17 +28,26 @@ pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -
 }
 
 /// Ends the time in which this deletion can be undone, for administrators. Bytes that nothing else needs go with the next
-/// collections. `HELD` when something of it is held.
+/// collection, without the grace. `HELD` when something of it is held.
 pub async fn purge_now(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
     let record = pending(tx, caller, id).await?;
     caller.require_administrator()?;
     match record.kind {
         DeletionKind::Project => hold::check(tx, Target::Project(record.project_id)).await?,
-        DeletionKind::Runs => {
-            let runs = records::pending_runs(tx, id, None).await?;
+        DeletionKind::Runs | DeletionKind::Artifacts => {
+            let runs = records::pending(tx, id, ItemKind::Run, None).await?;
+            let runs: Vec<RunId> = runs.into_iter().map(RunId).collect();
             hold::check(tx, Target::Runs(&runs)).await?;
+            let versions = records::pending(tx, id, ItemKind::Artifact, None).await?;
+            let versions: Vec<ArtifactId> = versions.into_iter().map(ArtifactId).collect();
+            hold::check(tx, Target::Versions(&versions)).await?;
         }
     }
+    Entity::update_many()
+        .col_expr(Column::Urgent, Expr::val(true))
+        .filter(Column::Id.eq(&record.id))
+        .exec(tx.connection())
+        .await?;
     let now = tx.now();
     move_deadline(tx, record, now).await
 }
@@ -54,13 +64,18 @@ fn ended() -> Error {
     }
 }
 
-/// Runs first, then their deletion: in the order in which whoever restores or purges them holds both.
+/// What it is of first, then the deletion: in the order in which whoever restores or purges them holds both.
 async fn move_deadline(tx: &WriteTx, record: Deletion, to: Timestamp) -> Result<Deletion> {
-    if record.kind == DeletionKind::Runs {
-        // Plan: ix_deletion_item_state, then the primary key of run.
-        let sql = "UPDATE run SET purge_after = $1 WHERE lifecycle = 'deleted' AND id IN \
-                   (SELECT subject_id FROM deletion_item WHERE deletion_id = $2 AND state = 'pending' \
-                   AND kind = 'run')";
+    for (table, gone, kind) in [
+        ("run", "lifecycle = 'deleted'", "run"),
+        ("artifact", "state = 'deleted' AND purge_after IS NOT NULL", "artifact"),
+    ] {
+        // Plan: ix_deletion_item_state, then the primary key of the table.
+        let sql = format!(
+            "UPDATE {table} SET purge_after = $1 WHERE {gone} AND id IN \
+             (SELECT subject_id FROM deletion_item WHERE deletion_id = $2 AND state = 'pending' \
+             AND kind = '{kind}')"
+        );
         let values = [to.into(), record.id.as_str().into()];
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     }

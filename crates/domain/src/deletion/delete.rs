@@ -1,6 +1,6 @@
 //! Runs into the trash: unreachable at once, restorable until their deadline, which is fixed here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
@@ -9,20 +9,22 @@ use sea_orm::{ActiveEnum as _, ColumnTrait, EntityTrait, FromQueryResult, QueryF
 use super::archive::{cancel_archive_deadline, lock, look};
 use super::records::{self, Growth, NewItem};
 use super::scope::{Fate, Scope, refuse};
-use super::{Deletion, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan};
+use super::{
+    Deadlines, Deletion, DeletionKind, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan,
+    versions,
+};
 use crate::account::Caller;
-use crate::artifact::{self, Made};
+use crate::artifact::NamedPlace;
 use crate::audit::{self, Act, Action, Topic};
 use crate::bulk::{Refused, Which};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
 use crate::entity::run as run_entity;
 use crate::error::{Error, Result};
-use crate::hold::{self, HoldKind, Target};
-use crate::id::{RunId, UserId};
+use crate::hold::{self, Target};
+use crate::id::{ArtifactId, ProjectId, RunId, UserId};
 use crate::job::{self, JobKind};
 use crate::project::Project;
-use crate::receipt;
 use crate::run::{Lifecycle, Run};
 
 /// Deletes a run, or nothing: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
@@ -43,26 +45,42 @@ pub async fn delete(
     }
     let scope = Scope::load(tx, caller, &[id], wish.with).await?;
     scope.check(id)?;
-    let repeated =
-        if found.lifecycle == Lifecycle::Deleted { records::pending_of_run(tx, id).await? } else { None };
+    let repeated = if found.lifecycle == Lifecycle::Deleted {
+        records::pending_of(tx, ItemKind::Run, id.0).await?
+    } else {
+        None
+    };
+    let deadlines = Deadlines::from(tx.now(), retention);
     let record = if let Some(pending) = repeated {
         pending
     } else {
-        let record = records::open(tx, caller.user_id, found.project_id, &wish, None, retention).await?;
+        let record = open(tx, caller.user_id, found.project_id, &wish, None, deadlines).await?;
         let act = Act::by(caller.user_id, Action::Delete).because(record.reason.as_deref());
         put_away(tx, act, &record.id, record.purge_after, vec![found]).await?;
         record
     };
-    take_artifacts(tx, caller, &record.id, &scope, &[id]).await?;
+    take_artifacts(tx, caller, &record, &scope, &[id], deadlines.artifacts).await?;
     records::get(tx, &record.id).await
+}
+
+/// Begins the record of a deletion of runs, with nothing in it.
+pub(crate) async fn open(
+    tx: &WriteTx,
+    user_id: UserId,
+    project_id: ProjectId,
+    wish: &Wish,
+    task_id: Option<String>,
+    deadlines: Deadlines,
+) -> Result<Deletion> {
+    records::open(tx, DeletionKind::Runs, user_id, project_id, wish, task_id, deadlines.runs).await
 }
 
 /// Deletes a held run for nobody's wish but a rule's.
 pub(super) async fn delete_by_rule(tx: &WriteTx, held: Run, reason: &str, trash: Duration) -> Result<()> {
     let wish = Wish { reason: Some(reason.to_owned()), ..Wish::default() };
-    let retention = Retention { trash, archive: None };
+    let until = tx.now().after(trash);
     let owner: UserId = held.user_id;
-    let record = records::open(tx, owner, held.project_id, &wish, None, retention).await?;
+    let record = records::open(tx, DeletionKind::Runs, owner, held.project_id, &wish, None, until).await?;
     let act = Act::of_itself(Action::Expire).because(Some(reason));
     put_away(tx, act, &record.id, record.purge_after, vec![held]).await
 }
@@ -100,7 +118,7 @@ pub(crate) async fn delete_held(
     caller: &Caller,
     deletion_id: &str,
     with: WithRuns,
-    purge_after: Timestamp,
+    deadlines: Deadlines,
     runs: Vec<Run>,
 ) -> Result<Vec<Refused>> {
     let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
@@ -113,10 +131,10 @@ pub(crate) async fn delete_held(
         }
     }
     let ids: Vec<RunId> = going.iter().map(|run| run.id).collect();
-    let reason = records::get(tx, deletion_id).await?.reason;
-    let act = Act::by(caller.user_id, Action::Delete).because(reason.as_deref());
-    put_away(tx, act, deletion_id, purge_after, going).await?;
-    take_artifacts(tx, caller, deletion_id, &scope, &ids).await?;
+    let record = records::get(tx, deletion_id).await?;
+    let act = Act::by(caller.user_id, Action::Delete).because(record.reason.as_deref());
+    put_away(tx, act, deletion_id, deadlines.runs, going).await?;
+    take_artifacts(tx, caller, &record, &scope, &ids, deadlines.artifacts).await?;
     Ok(refused)
 }
 
@@ -188,60 +206,36 @@ async fn put_away(
     records::add_items(tx, deletion_id, items).await?;
     records::grow(tx, deletion_id, growth, purge_after).await?;
     let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
-    job::enqueue(tx, &purge, purge_after).await?;
-    Ok(())
+    job::hasten(tx, &purge, purge_after).await
 }
 
 /// Deletes what these runs made, where it is to go with them, and notes what became of it.
 async fn take_artifacts(
     tx: &WriteTx,
     caller: &Caller,
-    deletion_id: &str,
+    record: &Deletion,
     scope: &Scope,
     runs: &[RunId],
+    purge_after: Timestamp,
 ) -> Result<()> {
-    let (mut items, mut growth) = (Vec::new(), Growth::default());
+    // Several runs may have logged the same.
+    let (mut going, mut kept) = (BTreeSet::new(), Vec::new());
     for run in runs {
         for made in scope.made(*run) {
-            if scope.fate(*run) == Fate::Stay {
-                let detail = Some("an artifact of its run is linked to a registry".to_owned());
-                items.push(NewItem { detail, ..item_of(scope, made, ItemState::Kept) });
+            if scope.fate(*run) == Fate::Go {
+                going.insert(made.artifact_id);
                 continue;
             }
-            receipt::items(tx, deletion_id, HoldKind::Artifact, &[made.artifact_id]).await?;
-            match artifact::delete(tx, caller, made.artifact_id, true).await {
-                Ok(gone) => {
-                    growth.artifacts += 1;
-                    let (file_count, file_bytes) = (gone.file_count, gone.size_bytes);
-                    items.push(NewItem { file_count, file_bytes, ..item_of(scope, made, ItemState::Purged) });
-                    items.extend(links_of(scope, made));
-                }
-                // It went before, with another run.
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            let home = scope.places(made.artifact_id).iter().find(|place| !place.is_link);
+            let name = home.map_or_else(|| made.name.clone(), |place| place.path.clone());
+            let detail = Some("an artifact of its run is linked to a registry".to_owned());
+            let item = NewItem::new(ItemKind::Artifact, made.artifact_id.0, name, ItemState::Kept);
+            kept.push(NewItem { detail, ..item });
         }
     }
-    if items.is_empty() {
-        return Ok(());
-    }
-    records::add_items(tx, deletion_id, items).await?;
-    records::grow(tx, deletion_id, growth, Timestamp(i64::MIN)).await
-}
-
-fn item_of(scope: &Scope, made: &Made, state: ItemState) -> NewItem {
-    let home = scope.places(made.artifact_id).iter().find(|place| !place.is_link);
-    let name = home.map_or_else(|| made.name.clone(), |place| place.path.clone());
-    NewItem::new(ItemKind::Artifact, made.artifact_id.0, name, state)
-}
-
-fn links_of<'s>(scope: &'s Scope, made: &Made) -> impl Iterator<Item = NewItem> + use<'s> {
-    let places = scope.places(made.artifact_id).iter().filter(|place| place.is_link);
-    places.map(|place| {
-        let aliases = (!place.aliases.is_empty()).then(|| format!("aliases: {}", place.aliases.join(", ")));
-        NewItem {
-            detail: aliases,
-            ..NewItem::new(ItemKind::Link, place.id.0, place.path.clone(), ItemState::Purged)
-        }
-    })
+    let going: Vec<ArtifactId> = going.into_iter().collect();
+    let places: Vec<NamedPlace> = going.iter().flat_map(|id| scope.places(*id)).cloned().collect();
+    let act = Act::by(caller.user_id, Action::Delete).because(record.reason.as_deref());
+    versions::put_away(tx, act, &record.id, &going, &places, purge_after).await?;
+    records::add_items(tx, &record.id, kept).await
 }

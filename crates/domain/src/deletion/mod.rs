@@ -1,5 +1,5 @@
-//! Archiving, deleting and restoring runs; deleting and restoring projects. What is listed changes at once, bytes follow by
-//! jobs.
+//! Archiving, deleting and restoring runs; deleting and restoring versions of artifacts, and projects. What is listed changes at
+//! once, bytes follow by jobs.
 
 mod archive;
 mod deadline;
@@ -13,24 +13,28 @@ mod purge_tests;
 mod records;
 mod restore;
 mod scope;
+mod versions;
 
 use std::time::Duration;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
+
 pub(crate) use self::archive::archive_held;
 pub use self::archive::{ArchiveEnd, archive, delete_archived, unarchive};
 pub use self::deadline::{extend, purge_now};
 pub use self::delete::delete;
-pub(crate) use self::delete::{check_many, delete_held};
+pub(crate) use self::delete::{check_many, delete_held, open};
 pub use self::plan::{DeletionPlan, Obstacle, PlannedLink, plan};
 pub use self::projects::{delete_project, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
 pub use self::records::{DeletionQuery, count_items, find, list, list_items, only_run};
-pub(crate) use self::records::{get, open, settle};
+pub(crate) use self::records::{get, settle};
 pub(crate) use self::restore::restore_held;
 pub use self::restore::{restore, restore_all};
+pub use self::versions::{delete_collection, delete_unnamed, delete_version, restore_version};
 pub use crate::entity::deletion::Model as Deletion;
 pub use crate::entity::deletion_item::Model as DeletionItem;
 
@@ -41,6 +45,24 @@ pub struct Retention {
     pub trash: Duration,
     /// From archiving to deletion; `None` keeps archived runs for ever.
     pub archive: Option<Duration>,
+    /// From the deletion of a version of an artifact to its purge.
+    pub artifacts: Duration,
+}
+
+/// Until when what is deleted now can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    /// Runs.
+    pub(crate) runs: Timestamp,
+    /// Versions of artifacts.
+    pub(crate) artifacts: Timestamp,
+}
+
+impl Deadlines {
+    /// Of what is deleted at that moment.
+    pub(crate) fn from(now: Timestamp, retention: Retention) -> Self {
+        Self { runs: now.after(retention.trash), artifacts: now.after(retention.artifacts) }
+    }
 }
 
 /// What a deletion is of.
@@ -49,6 +71,8 @@ pub struct Retention {
 pub enum DeletionKind {
     /// Runs of one project, and perhaps what they logged.
     Runs,
+    /// Versions of artifacts of one project.
+    Artifacts,
     /// A project with all that is in it.
     Project,
 }
@@ -73,7 +97,7 @@ pub enum DeletionState {
 pub enum ItemKind {
     /// A run.
     Run,
-    /// A version of an artifact that a run logged.
+    /// A version of an artifact.
     Artifact,
     /// The place of such a version in a portfolio, as in a registry.
     Link,
@@ -112,7 +136,7 @@ pub enum OnRegistryLink {
 /// What goes with deleted runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithRuns {
-    /// Whether the artifacts that they logged go too. Restoring a run does not bring them back.
+    /// Whether the artifacts that they logged go too. Restoring a run does not bring them back; they are restored by themselves.
     pub artifacts: bool,
     /// What becomes of those that are linked.
     pub on_registry_link: OnRegistryLink,
@@ -130,7 +154,7 @@ pub struct Wish {
 }
 
 /// Why something cannot be restored any more.
-fn deadline_passed(kind: &str) -> crate::error::Error {
+pub(crate) fn deadline_passed(kind: &str) -> crate::error::Error {
     crate::error::Error::Precondition {
         code: "DEADLINE_PASSED",
         reason: format!("the {kind} can no longer be restored: its deadline has passed"),

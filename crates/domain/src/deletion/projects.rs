@@ -5,7 +5,8 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait as _, QueryFilter, Set,
 };
 
-use super::{Deletion, DeletionState, deadline_passed, records};
+use super::records::Growth;
+use super::{Deletion, DeletionKind, DeletionState, Wish, WithRuns, deadline_passed, records};
 use crate::account::Caller;
 use crate::audit::{self, Act, Action, Topic};
 use crate::db::{Source as _, WriteTx};
@@ -49,10 +50,14 @@ pub async fn delete_project(
     let counts = [("runs", runs)];
     let act = Act::by(caller.user_id, Action::Delete).because(reason.as_deref()).with(&counts);
     audit::record(tx, act, Topic::Project(id)).await?;
-    let record = records::open_project(tx, caller.user_id, id, reason, purge_after, runs).await?;
+    let all = WithRuns { artifacts: true, ..WithRuns::default() };
+    let wish = Wish { with: all, reason, plan_id: None };
+    let record =
+        records::open(tx, DeletionKind::Project, caller.user_id, id, &wish, None, purge_after).await?;
+    records::grow(tx, &record.id, Growth { runs, ..Growth::default() }, purge_after).await?;
     let purge = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
     job::enqueue(tx, &purge, purge_after).await?;
-    Ok(record)
+    records::get(tx, &record.id).await
 }
 
 /// That there is such a project, and that the caller may delete and restore it.

@@ -5,28 +5,27 @@
 //! left. Each step is one transaction and finds its place by itself, so the work can stop anywhere and start
 //! again.
 
-use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait as _,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveEnum as _, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition,
+    ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records};
+use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records, versions};
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
-use crate::entity::{deletion, deletion_item as item, run};
+use crate::entity::{deletion, run};
 use crate::error::{Error, Result};
 use crate::hold::{self, HoldKind, Target};
-use crate::id::RunId;
+use crate::id::{ArtifactId, RunId};
 use crate::job::{self, JobKind};
 use crate::receipt::{self, Rows};
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
 pub(super) const BATCH: i64 = 1000;
-/// Runs that one transaction buries.
-const RUNS: i64 = 100;
+/// Runs or versions that one transaction buries.
+const AT_ONCE: i64 = 100;
 
 /// What belongs to a run, and the key by which its rows are told apart; each key starts an index with
 /// `run_id`, or is a primary key found through one. Nothing here refers to another table here.
@@ -83,7 +82,7 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
     }
     let progress = match record.kind {
         DeletionKind::Project => purge_project::step(&tx, &record).await?,
-        DeletionKind::Runs => purge_runs(&tx, &record).await?,
+        DeletionKind::Runs | DeletionKind::Artifacts => purge_items(&tx, &record).await?,
     };
     if matches!(progress, Purge::Underway | Purge::Complete | Purge::Held) {
         tx.commit().await?;
@@ -91,12 +90,24 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
     Ok(progress)
 }
 
-async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
+async fn purge_items(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     hold::freeze(tx).await?;
-    let due = due(tx, &record.id, Held::No).await?;
-    if due.is_empty() {
+    let runs = due(tx, &record.id, ItemKind::Run, Held::No).await?;
+    let versions = due(tx, &record.id, ItemKind::Artifact, Held::No).await?;
+    if runs.is_empty() && versions.is_empty() {
         return wait(tx, record).await;
     }
+    if runs.is_empty() {
+        versions::purge(tx, &record.id, versions, BATCH).await?;
+    } else {
+        purge_runs(tx, &record.id, runs.into_iter().map(RunId).collect()).await?;
+    }
+    records::settle(tx, &record.id).await?;
+    let after = records::get(tx, &record.id).await?;
+    Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
+}
+
+async fn purge_runs(tx: &WriteTx, deletion_id: &str, due: Vec<RunId>) -> Result<()> {
     // Once more in the statement that writes: who was restored meanwhile stays.
     let overdue = Condition::all()
         .add(run::Column::Id.is_in(due.iter().copied()))
@@ -114,21 +125,22 @@ async fn purge_runs(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         .await?;
     let (mut left, mut emptied) = (BATCH, Vec::with_capacity(buried.len()));
     for id in buried {
-        let Some(room) = remove_children(tx, &record.id, id, left).await? else { break };
+        let Some(room) = remove_children(tx, deletion_id, id, left).await? else { break };
         left = room;
         emptied.push(id);
     }
-    note_purged(tx, &record.id, &emptied).await?;
-    records::settle(tx, &record.id).await?;
-    let after = records::get(tx, &record.id).await?;
-    Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
+    note_purged(tx, deletion_id, &emptied).await
 }
 
 /// Nothing can be purged now: perhaps something is held, perhaps something is not due.
 async fn wait(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     let job = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
-    let held = due(tx, &record.id, Held::Yes).await?;
-    let parked = hold::parks(tx, Target::Runs(&held), &job).await?;
+    let runs = due(tx, &record.id, ItemKind::Run, Held::Yes).await?;
+    let runs: Vec<RunId> = runs.into_iter().map(RunId).collect();
+    let versions = due(tx, &record.id, ItemKind::Artifact, Held::Yes).await?;
+    let versions: Vec<ArtifactId> = versions.into_iter().map(ArtifactId).collect();
+    let parked = hold::parks(tx, Target::Runs(&runs), &job).await?
+        || hold::parks(tx, Target::Versions(&versions), &job).await?;
     match next_deadline(tx, &record.id).await? {
         Some(deadline) if parked => {
             job::enqueue(tx, &job, deadline).await?;
@@ -140,35 +152,49 @@ async fn wait(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     }
 }
 
-/// Whether held runs are meant, or the others.
+/// Whether held things are meant, or the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     Yes,
     No,
 }
 
-/// The next runs of a deletion whose deadline has passed, or that are tombstones with something left below them.
-async fn due(tx: &WriteTx, deletion_id: &str, held: Held) -> Result<Vec<RunId>> {
-    let free = hold::no_hold_on_run();
+/// The next things of a kind of a deletion whose deadline has passed, or that are tombstones with something left below them.
+async fn due(tx: &WriteTx, deletion_id: &str, kind: ItemKind, held: Held) -> Result<Vec<i64>> {
+    let (table, in_trash, is_tombstone, free) = match kind {
+        ItemKind::Run => {
+            ("run", "run.lifecycle = 'deleted'", "run.lifecycle = 'purged'", hold::no_hold_on_run())
+        }
+        ItemKind::Artifact => (
+            "artifact",
+            "artifact.state = 'deleted'",
+            "artifact.state = 'deleted' AND artifact.purge_after IS NULL",
+            hold::no_hold_on_version(),
+        ),
+        ItemKind::Link => return Ok(Vec::new()),
+    };
     let which = if held == Held::Yes { format!("NOT {free}") } else { free };
-    // Plan: ix_deletion_item_state, in its order, then the primary key of run.
+    // Plan: ix_deletion_item_state, in its order, then the primary key of the table.
     let sql = format!(
-        "SELECT run.id FROM deletion_item i JOIN run ON run.id = i.subject_id \
-         WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
-         AND (run.lifecycle = 'purged' OR (run.lifecycle = 'deleted' AND run.purge_after <= $2 AND {which})) \
+        "SELECT {table}.id FROM deletion_item i JOIN {table} ON {table}.id = i.subject_id \
+         WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = $4 \
+         AND ({is_tombstone} OR ({in_trash} AND {table}.purge_after <= $2 AND {which})) \
          ORDER BY i.subject_id LIMIT $3"
     );
-    let values = [deletion_id.into(), tx.now().into(), RUNS.into()];
+    let values = [deletion_id.into(), tx.now().into(), AT_ONCE.into(), kind.to_value().into()];
     let rows = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
-/// When the next of the runs that a deletion has in the trash is due.
+/// When the next of what a deletion has in the trash is due.
 async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timestamp>> {
     // Plan: the same, all of them.
-    let sql = "SELECT MIN(r.purge_after) FROM deletion_item i JOIN run r ON r.id = i.subject_id \
-               WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = 'run' \
-               AND r.lifecycle = 'deleted' AND r.purge_after > $2";
+    let sql = "SELECT MIN(due) FROM (SELECT MIN(r.purge_after) AS due FROM deletion_item i \
+               JOIN run r ON r.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
+               AND i.kind = 'run' AND r.lifecycle = 'deleted' AND r.purge_after > $2 \
+               UNION ALL SELECT MIN(a.purge_after) FROM deletion_item i \
+               JOIN artifact a ON a.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
+               AND i.kind = 'artifact' AND a.state = 'deleted' AND a.purge_after > $2) AS deadlines";
     let statement = dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into()]);
     let row = tx.connection().query_one_raw(statement).await?;
     let row = row.ok_or_else(|| Error::internal("MIN gave no row"))?;
@@ -179,16 +205,10 @@ async fn note_purged(tx: &WriteTx, deletion_id: &str, runs: &[RunId]) -> Result<
     if runs.is_empty() {
         return Ok(());
     }
-    item::Entity::update_many()
-        .col_expr(item::Column::State, Expr::val(ItemState::Purged))
-        .filter(item::Column::DeletionId.eq(deletion_id))
-        .filter(item::Column::Kind.eq(ItemKind::Run))
-        .filter(item::Column::SubjectId.is_in(runs.iter().map(|id| id.0)))
-        .exec(tx.connection())
-        .await?;
+    let numbers: Vec<i64> = runs.iter().map(|id| id.0).collect();
+    records::note(tx, deletion_id, ItemKind::Run, &numbers, ItemState::Purged).await?;
     audit::record(tx, Act::of_itself(Action::Purge), Topic::Runs(runs)).await?;
     receipt::items(tx, deletion_id, HoldKind::Run, runs).await?;
-    let numbers: Vec<i64> = runs.iter().map(|id| id.0).collect();
     receipt::purged(tx, deletion_id, SubjectKind::Run, &numbers).await
 }
 

@@ -6,9 +6,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Set,
 };
 
-use super::{
-    Deletion, DeletionItem, DeletionKind, DeletionState, ItemKind, ItemState, OnRegistryLink, Retention, Wish,
-};
+use super::{Deletion, DeletionItem, DeletionKind, DeletionState, ItemKind, ItemState, Wish};
 use crate::account::Caller;
 use crate::bulk::BulkState;
 use crate::clock::Timestamp;
@@ -21,18 +19,19 @@ use crate::job::{self, JobKind};
 use crate::project;
 use crate::receipt::{self, Receipt};
 
-/// Begins the record of a deletion of runs, with nothing in it.
-pub(crate) async fn open(
+/// Begins the record of a deletion, with nothing in it.
+pub(super) async fn open(
     tx: &WriteTx,
+    kind: DeletionKind,
     user_id: UserId,
     project_id: ProjectId,
     wish: &Wish,
     task_id: Option<String>,
-    retention: Retention,
+    purge_after: Timestamp,
 ) -> Result<Deletion> {
     let record = deletion::ActiveModel {
         id: Set(tx.env().uuid().to_string()),
-        kind: Set(DeletionKind::Runs),
+        kind: Set(kind),
         project_id: Set(project_id),
         user_id: Set(user_id),
         task_id: Set(task_id),
@@ -41,39 +40,10 @@ pub(crate) async fn open(
         state: Set(DeletionState::Pending),
         reason: Set(wish.reason.clone()),
         requested_at: Set(tx.now()),
-        purge_after: Set(tx.now().after(retention.trash)),
+        purge_after: Set(purge_after),
+        urgent: Set(false),
         ended_at: Set(None),
         run_count: Set(0),
-        artifact_count: Set(0),
-        file_count: Set(0),
-        file_bytes: Set(0),
-    };
-    Ok(record.insert(tx.connection()).await?)
-}
-
-/// Records the deletion of a project with its runs.
-pub(super) async fn open_project(
-    tx: &WriteTx,
-    user_id: UserId,
-    project_id: ProjectId,
-    reason: Option<String>,
-    purge_after: Timestamp,
-    run_count: i64,
-) -> Result<Deletion> {
-    let record = deletion::ActiveModel {
-        id: Set(tx.env().uuid().to_string()),
-        kind: Set(DeletionKind::Project),
-        project_id: Set(project_id),
-        user_id: Set(user_id),
-        task_id: Set(None),
-        with_artifacts: Set(true),
-        on_registry_link: Set(OnRegistryLink::Delete),
-        state: Set(DeletionState::Pending),
-        reason: Set(reason),
-        requested_at: Set(tx.now()),
-        purge_after: Set(purge_after),
-        ended_at: Set(None),
-        run_count: Set(run_count),
         artifact_count: Set(0),
         file_count: Set(0),
         file_bytes: Set(0),
@@ -128,6 +98,9 @@ impl NewItem {
 
 /// Adds things to a deletion; those that it has already stay as they are.
 pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
     let rows = items.into_iter().map(|new| item::ActiveModel {
         deletion_id: Set(id.to_owned()),
         kind: Set(new.kind),
@@ -143,7 +116,30 @@ pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Re
     Ok(())
 }
 
-/// Ends a deletion that has nothing left in the trash, unless more is to come.
+/// Notes what became of things that were in the trash by a deletion.
+pub(super) async fn note(
+    tx: &WriteTx,
+    id: &str,
+    kind: ItemKind,
+    subjects: &[i64],
+    state: ItemState,
+) -> Result<()> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    // Plan: the primary key of deletion_item.
+    item::Entity::update_many()
+        .col_expr(item::Column::State, Expr::val(state))
+        .filter(item::Column::DeletionId.eq(id))
+        .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::SubjectId.is_in(subjects.iter().copied()))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Ends a deletion that has nothing left in the trash, unless more is to come. Links go and come with what they lead to.
 pub(crate) async fn settle(tx: &WriteTx, id: &str) -> Result<()> {
     let record = deletion::Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
     let Some(record) = record.filter(|record| record.state == DeletionState::Pending) else { return Ok(()) };
@@ -151,14 +147,14 @@ pub(crate) async fn settle(tx: &WriteTx, id: &str) -> Result<()> {
         item::Entity::find()
             .filter(item::Column::DeletionId.eq(id))
             .filter(item::Column::State.eq(state))
-            .filter(item::Column::Kind.eq(ItemKind::Run))
+            .filter(item::Column::Kind.is_in([ItemKind::Run, ItemKind::Artifact]))
             .limit(1)
     };
     // Plan: ix_deletion_item_state.
     if in_state(ItemState::Pending).one(tx.connection()).await?.is_some() || is_underway(tx, &record).await? {
         return Ok(());
     }
-    let state = if record.run_count == 0 {
+    let state = if record.run_count == 0 && record.artifact_count == 0 {
         DeletionState::Void
     } else if in_state(ItemState::Purged).one(tx.connection()).await?.is_some() {
         DeletionState::Purged
@@ -184,7 +180,11 @@ pub(super) async fn end(tx: &WriteTx, id: &str, state: DeletionState) -> Result<
         .exec(tx.connection())
         .await?;
     if state == DeletionState::Purged {
-        open_receipt(tx, get(tx, id).await?).await?;
+        let record = get(tx, id).await?;
+        if record.urgent {
+            job::hasten(tx, &JobKind::Collect, tx.now()).await?;
+        }
+        open_receipt(tx, record).await?;
     }
     Ok(())
 }
@@ -211,12 +211,12 @@ pub(crate) async fn get(db: &impl Source, id: &str) -> Result<Deletion> {
     found.ok_or_else(|| Error::not_found("deletion", id))
 }
 
-/// The deletion that a run is in the trash by.
-pub(super) async fn pending_of_run(db: &impl Source, id: RunId) -> Result<Option<Deletion>> {
+/// The deletion that a run or a version is in the trash by.
+pub(super) async fn pending_of(db: &impl Source, kind: ItemKind, subject: i64) -> Result<Option<Deletion>> {
     // Plan: ix_deletion_item_subject.
     let found = item::Entity::find()
-        .filter(item::Column::SubjectId.eq(id.0))
-        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .filter(item::Column::SubjectId.eq(subject))
+        .filter(item::Column::Kind.eq(kind))
         .filter(item::Column::State.eq(ItemState::Pending))
         .one(db.connection())
         .await?;
@@ -226,21 +226,25 @@ pub(super) async fn pending_of_run(db: &impl Source, id: RunId) -> Result<Option
     }
 }
 
-/// Runs that a deletion has in the trash, in the order of their ids.
-pub(super) async fn pending_runs(db: &impl Source, id: &str, limit: Option<u64>) -> Result<Vec<RunId>> {
+/// What of a kind a deletion has in the trash, in the order of the ids.
+pub(super) async fn pending(
+    db: &impl Source,
+    id: &str,
+    kind: ItemKind,
+    limit: Option<u64>,
+) -> Result<Vec<i64>> {
     // Plan: ix_deletion_item_state.
-    let ids: Vec<i64> = item::Entity::find()
+    Ok(item::Entity::find()
         .select_only()
         .column(item::Column::SubjectId)
         .filter(item::Column::DeletionId.eq(id))
         .filter(item::Column::State.eq(ItemState::Pending))
-        .filter(item::Column::Kind.eq(ItemKind::Run))
+        .filter(item::Column::Kind.eq(kind))
         .order_by_asc(item::Column::SubjectId)
         .limit(limit)
         .into_tuple()
         .all(db.connection())
-        .await?;
-    Ok(ids.into_iter().map(RunId).collect())
+        .await?)
 }
 
 /// The deletion that a project is in the trash by.

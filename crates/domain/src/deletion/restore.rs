@@ -1,15 +1,11 @@
 //! Back from the trash, exactly as it was.
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-
 use super::archive::{lock, revive};
-use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records};
+use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records, versions};
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::bulk::Refused;
-use crate::db::{Source as _, WriteTx};
-use crate::entity::deletion_item as item;
+use crate::db::WriteTx;
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
@@ -50,14 +46,10 @@ async fn restore_one(tx: &WriteTx, caller: &Caller, found: Run) -> Result<Run> {
         if found.purge_after.is_some_and(|deadline| deadline <= tx.now()) {
             return Err(deadline_passed("run"));
         }
-        left = records::pending_of_run(tx, found.id).await?;
-        item::Entity::update_many()
-            .col_expr(item::Column::State, Expr::val(ItemState::Restored))
-            .filter(item::Column::SubjectId.eq(found.id.0))
-            .filter(item::Column::Kind.eq(ItemKind::Run))
-            .filter(item::Column::State.eq(ItemState::Pending))
-            .exec(tx.connection())
-            .await?;
+        left = records::pending_of(tx, ItemKind::Run, found.id.0).await?;
+        if let Some(deletion) = &left {
+            records::note(tx, &deletion.id, ItemKind::Run, &[found.id.0], ItemState::Restored).await?;
+        }
     }
     audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Runs(&[found.id])).await?;
     // It may have ended long ago; what ends in the trash does not settle.
@@ -69,24 +61,32 @@ async fn restore_one(tx: &WriteTx, caller: &Caller, found: Run) -> Result<Run> {
     Ok(run)
 }
 
-/// Undoes a deletion: brings back everything of it that is in the trash. `TOO_MANY` for more runs than one transaction changes:
-/// these are restored by `restoreRuns`.
+/// Undoes a deletion: brings back the project, the runs or the artifacts that it has in the trash; of runs only themselves, not
+/// what they logged. `TOO_MANY` for more runs than one transaction changes: these are restored by `restoreRuns`.
 pub async fn restore_all(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
     let record = records::find(tx, caller, id).await?.ok_or_else(|| Error::not_found("deletion", id))?;
-    if record.kind == DeletionKind::Project {
-        projects::restore_project(tx, caller, record.project_id, None).await?;
-        return records::get(tx, id).await;
+    match record.kind {
+        DeletionKind::Project => {
+            projects::restore_project(tx, caller, record.project_id, None).await?;
+        }
+        DeletionKind::Artifacts => versions::restore_all(tx, caller, &record).await?,
+        DeletionKind::Runs => restore_runs(tx, caller, &record).await?,
     }
+    records::get(tx, id).await
+}
+
+async fn restore_runs(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Result<()> {
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
-    let ids = records::pending_runs(tx, id, Some(MOST_AT_ONCE + 1)).await?;
+    let ids = records::pending(tx, &record.id, ItemKind::Run, Some(MOST_AT_ONCE + 1)).await?;
     if u64::try_from(ids.len()).map_err(Error::internal)? > MOST_AT_ONCE {
         let reason = format!("has more than {MOST_AT_ONCE} runs; restore them with restoreRuns");
         return Err(Error::invalid("TOO_MANY", "id", reason));
     }
+    let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
     let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
     runs.sort_by_key(|run| run.id);
     for run in runs {
         restore_one(tx, caller, run).await?;
     }
-    records::get(tx, id).await
+    Ok(())
 }

@@ -61,14 +61,7 @@ impl Scope {
         scope.writable =
             roles.into_iter().filter(|(_, role)| *role >= Role::Member).map(|(id, _)| id).collect();
         scope.held_versions = hold::reasons_of_versions(db, &ids).await?;
-        let mut places = artifact::places_of(db, &ids).await?;
-        let there: HashSet<ProjectId> = places.iter().map(|place| place.project_id).collect();
-        let seen = project::get_many(db, caller, &Vec::from_iter(there)).await?;
-        for place in places.iter_mut().filter(|place| !seen.contains_key(&place.project_id)) {
-            UNSEEN.clone_into(&mut place.path);
-            place.aliases.clear();
-        }
-        for place in places {
+        for place in seen_places(db, caller, &ids).await? {
             scope.places.entry(place.artifact_id).or_default().push(place);
         }
         for made in made {
@@ -148,6 +141,22 @@ impl Scope {
     pub(super) fn check(&self, run: RunId) -> Result<()> {
         refuse(&self.obstacles(run))
     }
+}
+
+/// All places of these versions, those in projects that the caller does not see without their names.
+pub(super) async fn seen_places(
+    db: &impl Source,
+    caller: &Caller,
+    ids: &[ArtifactId],
+) -> Result<Vec<NamedPlace>> {
+    let mut places = artifact::places_of(db, ids).await?;
+    let there: HashSet<ProjectId> = places.iter().map(|place| place.project_id).collect();
+    let seen = project::get_many(db, caller, &Vec::from_iter(there)).await?;
+    for place in places.iter_mut().filter(|place| !seen.contains_key(&place.project_id)) {
+        UNSEEN.clone_into(&mut place.path);
+        place.aliases.clear();
+    }
+    Ok(places)
 }
 
 fn held(reason: &str) -> String {

@@ -57,6 +57,8 @@ pub struct Model {
     pub committed_at: Option<Timestamp>,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// In the trash: until when it can be brought back.
+    pub purge_after: Option<Timestamp>,
 }
 
 /// No joins are declared; queries name their own.

@@ -33,6 +33,8 @@ pub struct Model {
     pub requested_at: Timestamp,
     /// Until when it can be undone; of many runs, the last of them.
     pub purge_after: Timestamp,
+    /// Whether its bytes go without waiting for the grace.
+    pub urgent: bool,
     /// When it was undone or completed.
     pub ended_at: Option<Timestamp>,
     /// Runs that were deleted.

@@ -10,6 +10,7 @@ pub(crate) mod artifact_alias;
 pub(crate) mod artifact_collection;
 pub(crate) mod artifact_collection_tag;
 pub(crate) mod artifact_entry;
+pub(crate) mod artifact_former_place;
 pub(crate) mod artifact_manifest;
 pub(crate) mod artifact_membership;
 pub(crate) mod artifact_tag;

@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, NotSet, QueryFilter, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, EntityTrait, FromQueryResult, JoinType, NotSet, QueryFilter,
+    QuerySelect, RelationDef, Set,
+};
 
 use counterweight_storage::{Md5Digest, ObjectKey};
 
 use super::FileName;
+use super::queries::like;
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::blob;
+use crate::bulk::Which;
 use crate::db::{Db, Source, WriteTx};
+use crate::entity::blob as blob_entity;
 use crate::entity::run_file::{self, Column};
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
 use crate::id::{BlobId, FileId, ProjectId, RunId};
-use crate::project;
+use crate::project::{self, Project};
 use crate::run;
 
 /// Announces bytes for a run's file, under a key that was never used before. If they never arrive, the collector
@@ -60,6 +66,85 @@ pub async fn finish_upload(
     tx.commit().await
 }
 
+/// Refuses a pattern that means nothing.
+pub(crate) fn check_pattern(db: &impl Source, pattern: &str) -> Result<()> {
+    if pattern.is_empty() {
+        return Err(Error::invalid("PATTERN_INVALID", "pattern", "must not be empty; % means every file"));
+    }
+    like(db.connection().get_database_backend(), pattern).map(|_| ())
+}
+
+/// Deletes the files of held runs whose names match a pattern, as `File.files` takes it.
+pub(crate) async fn delete_matching(
+    tx: &WriteTx,
+    caller: &Caller,
+    runs: &[RunId],
+    pattern: &str,
+) -> Result<()> {
+    let gone = run_file::Entity::delete_many()
+        .filter(Column::RunId.is_in(runs.iter().copied()))
+        .filter(like(tx.connection().get_database_backend(), pattern)?)
+        .exec_with_returning(tx.connection())
+        .await?;
+    record(tx, caller, gone.iter().map(|row| row.run_id), Some(pattern)).await
+}
+
+/// What the files of some runs come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Matching {
+    /// Runs that have such a file.
+    pub run_count: i64,
+    /// Files.
+    pub file_count: i64,
+    /// Their bytes.
+    pub file_bytes: i64,
+}
+
+/// What [`bulk::delete_files`](crate::bulk::delete_files) would delete now. Writes nothing.
+pub async fn count_matching(
+    db: &impl Source,
+    caller: &Caller,
+    project: &Project,
+    which: &Which,
+    pattern: &str,
+) -> Result<Matching> {
+    check_pattern(db, pattern)?;
+    let runs = which.select(db, caller, project, false).await?;
+    // Plan: the runs as their listing finds them, ux_run_file_run_id_name, the primary key of blob.
+    let query = run_file::Entity::find()
+        .select_only()
+        .column_as(Expr::col((run_file::Entity, Column::RunId)).count_distinct(), "run_count")
+        .column_as(Expr::col((run_file::Entity, Column::Id)).count(), "file_count")
+        .column_as(Expr::cust("CAST(COALESCE(SUM(blob.size_bytes), 0) AS BIGINT)"), "file_bytes")
+        .join(JoinType::InnerJoin, to_blob())
+        .filter(Column::RunId.in_subquery(runs))
+        .filter(like(db.connection().get_database_backend(), pattern)?);
+    Ok(query.into_model().one(db.connection()).await?.unwrap_or_default())
+}
+
+fn to_blob() -> RelationDef {
+    run_file::Entity::belongs_to(blob_entity::Entity).from(Column::BlobId).to(blob_entity::Column::Id).into()
+}
+
+/// Records how many files of which runs are gone.
+async fn record(
+    tx: &WriteTx,
+    caller: &Caller,
+    owners: impl Iterator<Item = RunId>,
+    reason: Option<&str>,
+) -> Result<()> {
+    let mut counts: BTreeMap<RunId, i64> = BTreeMap::new();
+    for owner in owners {
+        *counts.entry(owner).or_default() += 1;
+    }
+    for (run, files) in counts {
+        let counts = [("files", files)];
+        let act = Act::by(caller.user_id, Action::Delete).because(reason).with(&counts);
+        audit::record(tx, act, Topic::Runs(&[run])).await?;
+    }
+    Ok(())
+}
+
 /// Deletes files of runs that the caller may write, in `project` where it is given. All or none: an id that is not
 /// there fails the call.
 pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Option<ProjectId>) -> Result<()> {
@@ -82,17 +167,9 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     for project in projects {
         project::authorize(tx, caller, project, Role::Member).await?;
     }
-    let mut counts: BTreeMap<RunId, i64> = BTreeMap::new();
-    for row in &rows {
-        *counts.entry(row.run_id).or_default() += 1;
-    }
-    let owners: Vec<RunId> = counts.keys().copied().collect();
-    hold::check(tx, Target::Runs(&owners)).await?;
-    for (run, files) in counts {
-        let counts = [("files", files)];
-        let act = Act::by(caller.user_id, Action::Delete).with(&counts);
-        audit::record(tx, act, Topic::Runs(&[run])).await?;
-    }
+    let owners: BTreeSet<RunId> = rows.iter().map(|row| row.run_id).collect();
+    hold::check(tx, Target::Runs(&Vec::from_iter(owners))).await?;
+    record(tx, caller, rows.iter().map(|row| row.run_id), None).await?;
     run_file::Entity::delete_many()
         .filter(Column::Id.is_in(ids.iter().copied()))
         .exec(tx.connection())

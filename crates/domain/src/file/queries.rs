@@ -112,7 +112,7 @@ impl FileQuery {
     }
 }
 
-fn like(backend: DbBackend, pattern: &str) -> Result<Expr> {
+pub(super) fn like(backend: DbBackend, pattern: &str) -> Result<Expr> {
     let escapes = pattern.chars().rev().take_while(|c| *c == '\\').count();
     if escapes % 2 == 1 || pattern.len() > 4096 || pattern.contains('\0') {
         return Err(Error::invalid(

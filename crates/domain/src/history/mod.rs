@@ -23,6 +23,7 @@ mod streams;
 mod writer;
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::append::create_streams;
 pub use self::append::{Append, Appended, Ending};
@@ -32,6 +33,7 @@ pub use self::console::{LogLine, parse_line};
 pub use self::exports::{Export, get_export, list_exports};
 use self::keys::is_countable;
 pub use self::reader::{LinePage, MOST_ROWS, Reader, Sample, SampleSpec, SampledRow, StepRange};
+pub(crate) use self::rewind::clear;
 pub use self::rewind::{inherit, rewind};
 pub use self::sample::RowBudget;
 pub use self::segment::{Merge, merge, settle};
@@ -43,8 +45,22 @@ pub use self::writer::Writer;
 pub use crate::entity::history_stream::Model as HistoryStream;
 
 /// A stream of numbered lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumIter, DeriveActiveEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumIter,
+    DeriveActiveEnum,
+    Serialize,
+    Deserialize,
+)]
 #[sea_orm(rs_type = "i32", db_type = "Integer")]
+#[serde(rename_all = "snake_case")]
 pub enum Stream {
     /// `wandb-history.jsonl`: one JSON object per logged step.
     #[sea_orm(num_value = 1)]

@@ -264,6 +264,43 @@ async fn cut(tx: &WriteTx, run: RunId, cutoff: &Cutoff) -> Result<bool> {
     Ok(was_sealed)
 }
 
+/// Forgets all lines of a stream of a held run; what its summary says stays. Answers how many there were.
+pub(crate) async fn clear(tx: &WriteTx, run: RunId, of: Stream) -> Result<i64> {
+    use history_chunk::Column as Row;
+    let found = history_stream::Entity::find_by_id((run, of)).one(tx.connection()).await?;
+    let Some(before) = found.filter(|found| found.line_count > 0) else { return Ok(0) };
+    let lines = before.line_count;
+    if of == Stream::History {
+        let layout = Layout::load(tx, run, of).await?;
+        let summary = Document::summary("{}".to_owned())?;
+        let (strays, keys) = (Vec::new(), Keys::default());
+        if cut(tx, run, &Cutoff { layout, line: 0, strays, keys, last_step: None, summary }).await? {
+            withdraw(tx, run).await?;
+        }
+    } else {
+        history_chunk::Entity::delete_many()
+            .filter(Row::RunId.eq(run))
+            .filter(Row::Stream.eq(of))
+            .exec(tx.connection())
+            .await?;
+        spans::cut(tx, run, of, 0).await?;
+    }
+    let emptied = history_stream::ActiveModel {
+        line_count: Set(0),
+        last_step: Set(None),
+        live_chunks: Set(0),
+        live_bytes: Set(0),
+        ..Default::default()
+    };
+    history_stream::Entity::update_many()
+        .set(emptied)
+        .filter(history_stream::Column::RunId.eq(run))
+        .filter(history_stream::Column::Stream.eq(of))
+        .exec(tx.connection())
+        .await?;
+    Ok(lines)
+}
+
 /// Files of the run may have been handed out that are no longer true, and the client keeps them.
 async fn withdraw(tx: &WriteTx, run: RunId) -> Result<()> {
     let mut row = stream(tx, run).await?.into_active_model();

@@ -101,7 +101,8 @@ impl Target<'_> {
     fn conditions(self) -> Vec<(String, Vec<Value>)> {
         let of_versions = |which: &str| {
             format!(
-                "EXISTS (SELECT 1 FROM artifact WHERE {which} AND artifact.state <> 'deleted' AND {OVER_VERSION})"
+                "EXISTS (SELECT 1 FROM artifact WHERE {which} \
+                 AND (artifact.state <> 'deleted' OR artifact.purge_after IS NOT NULL) AND {OVER_VERSION})"
             )
         };
         match self {

@@ -11,7 +11,8 @@ use crate::id::{HoldId, ProjectId, RunId, UserId};
 use crate::test_support::TestDb;
 
 const RUN: RunId = RunId(1);
-const RETENTION: Retention = Retention { trash: Duration::from_hours(1), archive: None };
+const RETENTION: Retention =
+    Retention { trash: Duration::from_hours(1), archive: None, artifacts: Duration::from_hours(1) };
 
 /// A database with a live run, and ada, who administers the instance.
 async fn with_run() -> (TestDb, Caller) {

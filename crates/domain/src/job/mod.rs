@@ -10,10 +10,10 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 pub use self::backoff::backoff;
-pub(crate) use self::queue::reschedule;
 pub use self::queue::{
     cancel, claim, enqueue, fail, finish, heartbeat, list_unsettled, postpone, prune, retry,
 };
+pub(crate) use self::queue::{hasten, reschedule};
 pub use self::schedule::advance;
 pub use crate::entity::job::Model as Job;
 use crate::error::{Error, Result};

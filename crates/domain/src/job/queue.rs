@@ -68,6 +68,24 @@ pub(crate) async fn reschedule(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) 
     Ok(())
 }
 
+/// Queues a job so that it comes at `run_at` at the latest.
+pub(crate) async fn hasten(tx: &WriteTx, kind: &JobKind, run_at: Timestamp) -> Result<()> {
+    if enqueue(tx, kind, run_at).await? {
+        return Ok(());
+    }
+    // Plan: ux_job_dedupe. One that runs sees for itself what changed.
+    Entity::update_many()
+        .set(ActiveModel { run_at: Set(run_at), ..ActiveModel::default() })
+        .filter(Column::Kind.eq(kind.name()))
+        .filter(Column::DedupeKey.eq(kind.dedupe_key()))
+        .filter(Column::State.eq(JobState::Ready))
+        .filter(Column::RunAt.gt(run_at))
+        .exec(tx.connection())
+        .await?;
+    tx.adds_job();
+    Ok(())
+}
+
 /// Takes a job out of the queue, also out of the hands of the runner that has it. Answers whether there was
 /// one.
 pub async fn cancel(tx: &WriteTx, kind: &JobKind) -> Result<bool> {

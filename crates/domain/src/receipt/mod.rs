@@ -11,7 +11,7 @@ mod queries;
 
 pub use self::document::{Proven, verify, write};
 pub use self::issue::issue;
-pub(crate) use self::note::{Rows, deletion_of, items, open, purged, remove_rows, removed};
+pub(crate) use self::note::{Rows, deletion_of, items, open, purged, remove_rows, removed, withdraw};
 pub use self::queries::{find, get, list_items, list_objects};
 pub use crate::entity::receipt::Model as Receipt;
 pub use crate::entity::receipt_item::Model as ReceiptItem;

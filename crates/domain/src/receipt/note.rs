@@ -97,7 +97,18 @@ pub(crate) async fn items<Id: Copy + Into<Value>>(
     Ok(())
 }
 
-/// The deletion that a version goes by; none where it was deleted on its own.
+/// A thing that was to go with a deletion is back.
+pub(crate) async fn withdraw(tx: &WriteTx, deletion_id: &str, kind: HoldKind, id: i64) -> Result<()> {
+    item::Entity::delete_many()
+        .filter(item::Column::DeletionId.eq(deletion_id))
+        .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::SubjectId.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// The deletion that a version goes by; none where it ended by itself.
 pub(crate) async fn deletion_of(tx: &WriteTx, version: ArtifactId) -> Result<Option<String>> {
     // Plan: ix_receipt_item_subject.
     let query = item::Entity::find()

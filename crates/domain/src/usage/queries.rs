@@ -17,8 +17,9 @@ const RUN_CLASS: &str = "CASE WHEN p.state = 'purged' OR r.lifecycle = 'purged' 
                          WHEN r.lifecycle = 'archived' THEN 1 ELSE 0 END";
 
 /// The same of a version `a` of an artifact.
-const ARTIFACT_CLASS: &str = "CASE WHEN p.state = 'purged' OR a.state = 'deleted' THEN 3 \
-                              WHEN p.state = 'deleted' THEN 2 ELSE 0 END";
+const ARTIFACT_CLASS: &str = "CASE WHEN p.state = 'purged' \
+                              OR (a.state = 'deleted' AND (a.purge_after IS NULL OR a.purge_after <= $2)) THEN 3 \
+                              WHEN p.state = 'deleted' OR a.state = 'deleted' THEN 2 ELSE 0 END";
 
 /// Runs, by their project.
 pub(super) const RUNS: &str = "FROM project p JOIN run r ON r.project_id = p.id";
@@ -129,9 +130,9 @@ fn blobs(scope: Scope) -> String {
     format!(
         "SELECT class, CAST(SUM(b.size_bytes) AS BIGINT) AS bytes, \
          CAST(SUM(CASE WHEN first_owner <> last_owner THEN b.size_bytes ELSE 0 END) AS BIGINT) AS shared, \
-         CAST(NULL AS BIGINT) AS purges_from, CAST(NULL AS BIGINT) AS purges_until \
-         FROM (SELECT blob_id, MIN(class) AS class, MIN(owner) AS first_owner, MAX(owner) AS last_owner \
-         FROM ({}) AS reference GROUP BY blob_id) AS used JOIN blob b ON b.id = used.blob_id GROUP BY class",
+         MIN(first_due) AS purges_from, MAX(last_due) AS purges_until \
+         FROM (SELECT blob_id, MIN(class) AS class, MIN(owner) AS first_owner, MAX(owner) AS last_owner, \
+         MIN(purge_after) AS first_due, MAX(purge_after) AS last_due FROM ({}) AS reference GROUP BY blob_id) AS used JOIN blob b ON b.id = used.blob_id GROUP BY class",
         references(scope)
     )
 }
@@ -144,7 +145,8 @@ pub(super) fn references(scope: Scope) -> String {
         .iter()
         .map(|column| {
             format!(
-                "SELECT p.id AS project_id, g.{column} AS blob_id, {RUN_CLASS} AS class, o.run_id AS owner \
+                "SELECT p.id AS project_id, g.{column} AS blob_id, {RUN_CLASS} AS class, o.run_id AS owner, \
+                 CAST(NULL AS BIGINT) AS purge_after \
                  {RUNS} JOIN history_segment g ON g.run_id = r.id \
                  JOIN history_segment o ON o.{column} = g.{column} WHERE {condition}"
             )
@@ -153,7 +155,7 @@ pub(super) fn references(scope: Scope) -> String {
     if !matches!(scope, Scope::Run(_)) {
         rows.extend(["artifact_entry", "artifact_manifest", "artifact_upload"].iter().map(|table| {
             format!(
-                "SELECT p.id AS project_id, t.blob_id, {ARTIFACT_CLASS} AS class, a.id AS owner \
+                "SELECT p.id AS project_id, t.blob_id, {ARTIFACT_CLASS} AS class, a.id AS owner, a.purge_after \
                  {ARTIFACTS} JOIN {table} t ON t.artifact_id = a.id WHERE {condition} AND t.blob_id IS NOT NULL"
             )
         }));

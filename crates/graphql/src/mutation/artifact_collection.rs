@@ -6,7 +6,7 @@ use counterweight_domain as domain;
 use counterweight_domain::account::Caller;
 use counterweight_domain::artifact::{self, Collection, CollectionEdit, CollectionKind, CollectionTag, Ttl};
 use counterweight_domain::id::CollectionId;
-use counterweight_domain::{WriteTx, project};
+use counterweight_domain::{WriteTx, deletion, project};
 
 use super::SuccessPayload;
 use super::artifact::{TagInput, tag_names};
@@ -67,6 +67,8 @@ struct DeleteArtifactSequenceInput {
     /// The sequence.
     #[graphql(name = "artifactSequenceID")]
     artifact_sequence_id: ID,
+    /// Why, in free text.
+    reason: Option<String>,
     /// Returned as it is.
     client_mutation_id: Option<String>,
 }
@@ -77,6 +79,8 @@ struct DeleteArtifactPortfolioInput {
     /// The portfolio.
     #[graphql(name = "artifactPortfolioID")]
     artifact_portfolio_id: ID,
+    /// Why, in free text.
+    reason: Option<String>,
     /// Returned as it is.
     client_mutation_id: Option<String>,
 }
@@ -206,14 +210,16 @@ impl ArtifactCollectionMutation {
         ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
     }
 
-    /// Deletes a sequence and the versions that were made in it.
+    /// Deletes a sequence and the versions that were made in it. It is back once one of these is restored.
     async fn delete_artifact_sequence(
         &self,
         ctx: &Context<'_>,
         input: DeleteArtifactSequenceInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
+        let retention = ctx.request()?.retention;
         let change = async |tx: &WriteTx, caller: &Caller, id| {
-            artifact::delete_collection(tx, caller, id, CollectionKind::Sequence).await
+            let kind = CollectionKind::Sequence;
+            Ok(deletion::delete_collection(tx, caller, id, kind, input.reason, retention).await?.0)
         };
         let id = &input.artifact_sequence_id;
         ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await
@@ -225,8 +231,10 @@ impl ArtifactCollectionMutation {
         ctx: &Context<'_>,
         input: DeleteArtifactPortfolioInput,
     ) -> Result<Option<ArtifactCollectionPayload>> {
+        let retention = ctx.request()?.retention;
         let change = async |tx: &WriteTx, caller: &Caller, id| {
-            artifact::delete_collection(tx, caller, id, CollectionKind::Portfolio).await
+            let kind = CollectionKind::Portfolio;
+            Ok(deletion::delete_collection(tx, caller, id, kind, input.reason, retention).await?.0)
         };
         let id = &input.artifact_portfolio_id;
         ArtifactCollectionPayload::of(ctx, id, input.client_mutation_id, change).await

@@ -1,4 +1,4 @@
-//! Versions that are there: using, describing, naming, linking, deleting them.
+//! Versions that are there: using, describing, naming, linking them.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
@@ -80,27 +80,6 @@ struct UpdateArtifactInput {
 #[derive(SimpleObject)]
 struct UpdateArtifactPayload {
     /// The version.
-    artifact: Artifact,
-    /// As it was given.
-    client_mutation_id: Option<String>,
-}
-
-/// A version to delete.
-#[derive(InputObject)]
-struct DeleteArtifactInput {
-    /// The version.
-    #[graphql(name = "artifactID")]
-    artifact_id: ID,
-    /// Whether it goes even if it has aliases.
-    delete_aliases: Option<bool>,
-    /// Returned as it is.
-    client_mutation_id: Option<String>,
-}
-
-/// A version deleted.
-#[derive(SimpleObject)]
-struct DeleteArtifactPayload {
-    /// The version, as it was.
     artifact: Artifact,
     /// As it was given.
     client_mutation_id: Option<String>,
@@ -302,23 +281,6 @@ impl ArtifactEditMutation {
         let changed = request.write(async |tx| artifact::update(tx, &request.caller, id, edit).await).await?;
         Ok(Some(UpdateArtifactPayload {
             artifact: Artifact(changed),
-            client_mutation_id: input.client_mutation_id,
-        }))
-    }
-
-    /// Deletes a version: gone from every lookup at once. Its bytes go when nothing else refers to them.
-    async fn delete_artifact(
-        &self,
-        ctx: &Context<'_>,
-        input: DeleteArtifactInput,
-    ) -> Result<Option<DeleteArtifactPayload>> {
-        let request = ctx.request()?;
-        let id = artifact_id(&input.artifact_id)?;
-        let with_aliases = input.delete_aliases.unwrap_or_default();
-        let gone =
-            request.write(async |tx| artifact::delete(tx, &request.caller, id, with_aliases).await).await?;
-        Ok(Some(DeleteArtifactPayload {
-            artifact: Artifact(gone),
             client_mutation_id: input.client_mutation_id,
         }))
     }

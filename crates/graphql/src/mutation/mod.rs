@@ -3,6 +3,7 @@
 mod alert;
 mod artifact;
 mod artifact_collection;
+mod artifact_deletion;
 mod artifact_edit;
 mod artifact_file;
 mod artifact_policy;
@@ -16,6 +17,7 @@ mod project;
 mod project_member;
 mod rewind;
 mod run;
+mod run_data;
 pub(crate) mod runs;
 mod sweep;
 mod team;
@@ -46,6 +48,7 @@ pub struct Mutation(RunMutations, ProjectMutations, ArtifactMutations, AccountMu
 struct RunMutations(
     run::RunMutation,
     runs::RunsMutation,
+    run_data::RunDataMutation,
     rewind::RewindMutation,
     file::FileMutation,
     alert::AlertMutation,
@@ -65,6 +68,7 @@ struct ArtifactMutations(
     artifact::ArtifactMutation,
     artifact_file::ArtifactFileMutation,
     artifact_edit::ArtifactEditMutation,
+    artifact_deletion::ArtifactDeletionMutation,
     artifact_collection::ArtifactCollectionMutation,
     artifact_policy::ArtifactPolicyMutation,
 );

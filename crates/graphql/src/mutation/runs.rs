@@ -224,7 +224,7 @@ struct CancelBulkTaskInput {
 
 /// A change to many runs, under way.
 #[derive(SimpleObject)]
-struct BulkTaskPayload {
+pub(super) struct BulkTaskPayload {
     /// How far it has come.
     task: BulkTask,
     /// As it was given.
@@ -232,7 +232,7 @@ struct BulkTaskPayload {
 }
 
 impl BulkTaskPayload {
-    fn of(task: bulk::BulkTask, client_mutation_id: Option<String>) -> Self {
+    pub(super) fn of(task: bulk::BulkTask, client_mutation_id: Option<String>) -> Self {
         Self { task: BulkTask(task), client_mutation_id }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Deletion(pub(crate) deletion::Deletion);
 enum DeletionKind {
     /// Runs of one project, and perhaps what they logged.
     Runs,
+    /// Versions of artifacts of one project.
+    Artifacts,
     /// A project with all that is in it.
     Project,
 }
@@ -60,7 +62,7 @@ pub(crate) enum OnRegistryLink {
 enum DeletionItemKind {
     /// A run.
     Run,
-    /// A version of an artifact that a run logged.
+    /// A version of an artifact.
     Artifact,
     /// The place of such a version in a registry, or in another portfolio.
     Link,
@@ -193,7 +195,7 @@ impl Deletion {
         self.0.kind.into()
     }
 
-    /// The project that was deleted, as `restoreProject` takes it, or the one that the runs were in.
+    /// The project that was deleted, as `restoreProject` takes it, or the one that the rest was in.
     async fn project_id(&self) -> ID {
         self.0.project_id.to_node_id().into()
     }
@@ -262,7 +264,7 @@ impl Deletion {
         Int64(self.0.run_count)
     }
 
-    /// Versions of artifacts that were deleted with them.
+    /// Versions of artifacts that were deleted.
     async fn artifact_count(&self) -> Int64 {
         Int64(self.0.artifact_count)
     }

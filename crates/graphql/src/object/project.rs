@@ -21,8 +21,8 @@ use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
     Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
-    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection, run_groups,
-    storage,
+    RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection,
+    TrashedArtifactConnection, run_groups, storage,
 };
 use crate::scalars::{DateTime, JsonString};
 
@@ -107,6 +107,17 @@ impl Project {
     /// What keeps it from being deleted: a hold on it. One on something in it keeps it too.
     async fn hold(&self, ctx: &Context<'_>) -> Result<Option<Hold>> {
         Hold::on_first(ctx, &[Subject::Project(self.0.id)]).await
+    }
+
+    /// Versions of artifacts that were deleted and can be restored still, each until its `purgeAfter`.
+    #[graphql(complexity = "connection::cost(first, child_complexity)")]
+    async fn artifact_trash(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> Result<TrashedArtifactConnection> {
+        TrashedArtifactConnection::load(ctx, self.0.id, first, after.as_deref()).await
     }
 
     /// The id from which the client takes the number.

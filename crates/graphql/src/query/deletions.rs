@@ -1,9 +1,9 @@
 //! Deletions, and what they would do.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
 use counterweight_domain::deletion::{self, DeletionQuery};
-use counterweight_domain::{Error, project};
+use counterweight_domain::{Error, file, project};
 
 use crate::connection;
 use crate::context::ContextExt as _;
@@ -11,9 +11,21 @@ use crate::error::{OrGraphql as _, Result};
 use crate::mutation::deletion::with_runs;
 use crate::mutation::runs::RunsInput;
 use crate::object::{Deletion, DeletionConnection, DeletionPlan, DeletionState, OnRegistryLink};
+use crate::scalars::Int64;
 
 #[derive(Debug, Default)]
 pub(super) struct DeletionQueries;
+
+/// What the files of some runs come to.
+#[derive(SimpleObject)]
+struct FilesMatching {
+    /// Runs that have such a file.
+    run_count: Int64,
+    /// Files.
+    file_count: Int64,
+    /// Their bytes.
+    file_bytes: Int64,
+}
 
 #[Object]
 impl DeletionQueries {
@@ -30,6 +42,24 @@ impl DeletionQueries {
         let with = with_runs(delete_artifacts, on_registry_link);
         let plan = deletion::plan(&request.db, &request.caller, &place, &which, with).await;
         plan.or_graphql().map(DeletionPlan)
+    }
+
+    /// What `deleteRunFiles` would delete now. Writes nothing.
+    async fn files_matching(
+        &self,
+        ctx: &Context<'_>,
+        runs: RunsInput,
+        pattern: String,
+    ) -> Result<FilesMatching> {
+        let request = ctx.request()?;
+        let (place, which) = runs.resolve(request, &request.db).await?;
+        let found = file::count_matching(&request.db, &request.caller, &place, &which, &pattern).await;
+        let found = found.or_graphql()?;
+        Ok(FilesMatching {
+            run_count: Int64(found.run_count),
+            file_count: Int64(found.file_count),
+            file_bytes: Int64(found.file_bytes),
+        })
     }
 
     /// A deletion of something that the viewer may see.

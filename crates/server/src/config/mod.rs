@@ -102,6 +102,9 @@ pub struct Retention {
     /// From `archiveRun` to the deletion; `None` is never.
     #[serde(deserialize_with = "period::duration_or_never")]
     pub archive: Option<Duration>,
+    /// From the deletion of a version of an artifact to its purge.
+    #[serde(deserialize_with = "period::duration")]
+    pub artifacts: Duration,
 }
 
 /// `[gc]`

@@ -19,6 +19,17 @@ impl Pass<'_> {
         self.doom("mark", Doom { state: BlobState::Live, unused_since }).await
     }
 
+    /// What an administrator wanted gone at once does not wait for the grace.
+    pub(super) async fn hurry(&self) -> Result<()> {
+        let mut more = !self.dry_run;
+        while more && self.goes_on().await? {
+            let tx = self.db.begin_write().await?;
+            more = blob::hurry(&tx, BATCH).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
     async fn doom(&mut self, phase: &'static str, which: Doom) -> Result<()> {
         let mut after = Cursor::START;
         while self.goes_on().await? {

@@ -110,6 +110,7 @@ impl Pass<'_> {
         self.expire().await?;
         let expired = self.db.now();
         self.mark().await?;
+        self.hurry().await?;
         let marked = self.db.now();
         self.sweep().await?;
         let swept = self.db.now();
