@@ -231,7 +231,8 @@ async fn counts(app: &TestApp, tables: &[&str]) -> Vec<i64> {
 }
 
 /// Every address of the router, as a request for ada's things.
-const ROUTES: [(&str, Method, &str, u16); 18] = [
+const ROUTES: [(&str, Method, &str, u16); 19] = [
+    ("/api/v1/audit", Method::GET, "/api/v1/audit", 403),
     ("/api/v1/openapi.json", Method::GET, "/api/v1/openapi.json", 200),
     ("/api/v1/runs", Method::GET, "/api/v1/runs?entity=ada", 200),
     ("/api/v1/runs", Method::POST, "/api/v1/runs?entity=ada", 400),
@@ -295,8 +296,9 @@ backend_test!(without_a_key_nothing_is_answered, |app| {
     adas_run(app, "r").await;
     for (_, method, path, status) in ROUTES {
         let answer = app.grace.fetch(method, &format!("http://test.local{path}"), Body::empty()).await;
-        let closed =
-            ["/graphql", "/files", "/artifacts", "/api/v1/runs"].iter().any(|first| path.starts_with(first));
+        let closed = ["/graphql", "/files", "/artifacts", "/api/v1/runs", "/api/v1/audit"]
+            .iter()
+            .any(|first| path.starts_with(first));
         assert_eq!(answer.status, if closed { 401 } else { status }, "{path}");
         assert!(!String::from_utf8_lossy(&answer.body).contains(SECRET));
     }

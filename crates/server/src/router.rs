@@ -40,6 +40,7 @@ pub fn router(state: AppState) -> Router {
         .route("/graphql", get(graphql::get).post(graphql::graphql))
         .route("/files/{entity}/{project}/{run}/file_stream", post(file_stream::file_stream))
         .merge(bytes_routes())
+        .route("/api/v1/audit", get(jobs::audit))
         .route("/api/v1/openapi.json", get(jobs::openapi))
         .route("/api/v1/runs", get(jobs::list).post(jobs::submit))
         .route("/api/v1/runs/{id}", get(jobs::get).delete(jobs::delete))

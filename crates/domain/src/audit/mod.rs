@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::chain::{Checked, Fault, SealedEntry, verify};
 pub(crate) use self::chain::{check_hash, parse};
-pub use self::export::{Exported, export, head};
+pub use self::export::Export;
 pub use self::queries::{EntryQuery, list};
 pub(crate) use self::record::{Act, Topic, record};
 pub use self::seal::seal;

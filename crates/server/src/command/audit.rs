@@ -2,26 +2,20 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use counterweight_domain::Error;
-use counterweight_domain::audit::{self, Checked};
+use counterweight_domain::audit::{self, Checked, Export};
 
 use super::{resources, say};
 use crate::config::Config;
-
-/// Entries that are read at once.
-const BATCH: u64 = 1000;
 
 /// Prints the chain after a position, up to now.
 pub(super) async fn export(config: &Config, after: i64) -> anyhow::Result<()> {
     let db = resources::open_database(config).await?;
     while audit::seal(&db).await? {}
-    let (mut at, mut entries, mut head) = (after, 0, audit::head(&db, after).await?);
-    loop {
-        let part = audit::export(&db, at, BATCH).await?;
-        let Some((position, hash)) = part.last else { break };
-        say(&part.lines)?;
-        (at, entries, head) = (position, entries + part.entries, hash);
+    let mut export = Export::begin(&db, after).await?;
+    while let Some(lines) = export.next(&db).await? {
+        say(&lines)?;
     }
-    say(&serde_json::to_string(&Checked { entries, head })?)
+    Ok(())
 }
 
 /// Checks an export, without a database.

@@ -1,6 +1,7 @@
 //! `/api/v1/runs`: runs as jobs, for schedulers that know only HTTP. The verbs are those that GraphQL has; the shapes are
 //! told by `openapi.json`. What goes wrong is answered as `{"detail": …}`.
 
+mod audit;
 mod job;
 mod stream;
 mod submission;
@@ -17,6 +18,7 @@ use counterweight_domain::run::{self, Across, Run};
 use counterweight_domain::{Db, Error};
 use serde::{Deserialize, Serialize};
 
+pub use self::audit::audit;
 use self::job::{Job, JobId, Status};
 pub use self::stream::stream;
 use crate::auth::Requester;
