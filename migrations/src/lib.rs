@@ -23,6 +23,7 @@ mod m20261124_000015_deletions;
 mod m20261124_000016_audit;
 mod m20261124_000016_receipts;
 mod m20261130_000017_artifact_trash;
+mod m20261130_000018_retention;
 mod table;
 
 /// Runs the migrations in order.
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000016_audit::Migration),
             Box::new(m20261124_000016_receipts::Migration),
             Box::new(m20261130_000017_artifact_trash::Migration),
+            Box::new(m20261130_000018_retention::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! What was done to things is recorded with it, in a chain that can be kept elsewhere.
 
-use counterweight_domain::audit::{self, Checked, Export};
+use counterweight_domain::audit::{self, Export};
 use serde_json::{Value, json};
 
 use crate::support::{Client, TRASH, TestApp, TestArtifact, backend_test, text};

@@ -83,6 +83,7 @@ const HARMLESS: &[&str] = &[
     "setArtifactTtl",
     "setProtectedAliases",
     "setReadOnly",
+    "setRetentionPeriods",
     "stopRun",
     "unarchiveRun",
     "updateArtifact",

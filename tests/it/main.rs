@@ -42,6 +42,7 @@ mod plans;
 mod projects;
 mod receipts;
 mod registries;
+mod retention;
 mod rewind;
 mod run_data;
 mod run_states;

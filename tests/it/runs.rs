@@ -1,8 +1,9 @@
 //! `upsertBucket` and what it keeps, clears and refuses.
 
 use counterweight_domain::account;
-use counterweight_domain::deletion::{self, Retention, Wish};
+use counterweight_domain::deletion::{self, Wish};
 use counterweight_domain::id::RunId;
+use counterweight_domain::retention::Retention;
 use serde_json::{Value, json};
 
 use crate::support::{Client, HISTORY, TRASH, TestApp, backend_test};

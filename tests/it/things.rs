@@ -236,6 +236,8 @@ impl Things {
             ("deleteProjectMembers", of_project(json!({"userIds": [user]}))),
             ("updateProjectMember", of_project(json!({"userId": user, "userProjectRole": "viewer"}))),
             ("updateProjectTeamMember", of_project(json!({"teamId": team, "teamProjectRole": "viewer"}))),
+            ("setRetentionPeriods", json!({"entityName": entity, "projectName": SECRET, "trashSeconds": 60})),
+            ("setRetentionPeriods", json!({"entityName": entity, "archiveSeconds": -2})),
             ("setArtifactTtl", json!({"entityName": entity, "ttlDurationSeconds": 60})),
             (
                 "setProtectedAliases",

@@ -175,6 +175,12 @@ define_id!(
 );
 
 define_id!(
+    /// What goes by itself.
+    RetentionRuleId,
+    "RetentionRule"
+);
+
+define_id!(
     /// A search for parameters.
     SweepId,
     "Sweep"

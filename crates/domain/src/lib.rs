@@ -21,6 +21,7 @@ pub mod job;
 pub mod json;
 pub mod project;
 pub mod receipt;
+pub mod retention;
 pub mod run;
 pub mod sweep;
 pub mod switch;

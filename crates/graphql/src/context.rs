@@ -7,8 +7,8 @@ use async_graphql::Context;
 use async_graphql::dataloader::DataLoader;
 
 use counterweight_domain::account::Caller;
-use counterweight_domain::deletion::Retention;
 use counterweight_domain::history::{Reader, RowBudget};
+use counterweight_domain::retention::Retention;
 use counterweight_domain::{Db, Error, WriteTx};
 use counterweight_storage::BlobStore;
 

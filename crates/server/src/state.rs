@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use counterweight_domain::deletion::Retention;
+use counterweight_domain::retention::Retention;
 use counterweight_domain::{Db, Result, account, history};
 use counterweight_storage::{BlobStore, UrlSigner};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -74,11 +74,7 @@ impl AppState {
             signer,
             url_lifetime: config.urls.lifetime,
             presign: config.urls.presign,
-            retention: Retention {
-                trash: config.retention.trash,
-                archive: config.retention.archive,
-                artifacts: config.retention.artifacts,
-            },
+            retention: config.retention.periods(),
             external_url: config.server.external_url.clone(),
             sign_ins,
             graphql,

@@ -56,7 +56,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
     match kind {
         JobKind::PurgeDeletion { deletion_id } => purge(db, &deletion_id, stop).await,
         JobKind::DeleteArchivedRun { run_id } => {
-            match deletion::delete_archived(db, run_id, settings.trash).await? {
+            match deletion::delete_archived(db, run_id, settings.retention).await? {
                 ArchiveEnd::Deleted => tracing::info!(run.id = %run_id, "archive period over, deleted"),
                 ArchiveEnd::NotBefore(moment) => return Err(JobError::NotBefore(moment)),
                 ArchiveEnd::Withdrawn | ArchiveEnd::Held => {}

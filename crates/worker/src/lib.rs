@@ -12,6 +12,8 @@ mod test_support;
 
 use std::time::Duration;
 
+use counterweight_domain::retention::Retention;
+
 pub use self::runner::Worker;
 
 /// How a worker works.
@@ -32,6 +34,6 @@ pub struct Settings {
     pub preempt_grace: Duration,
     /// How long a run that has ended is left alone before its history becomes files to hand out.
     pub settle_after: Duration,
-    /// How long a run that is deleted at the end of its archive period can be restored.
-    pub trash: Duration,
+    /// How long what is deleted or archived by itself is kept, where nothing nearer says so.
+    pub retention: Retention,
 }

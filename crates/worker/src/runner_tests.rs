@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use counterweight_domain::id::RunId;
 use counterweight_domain::job::{self, Job, JobKind, JobState};
+use counterweight_domain::retention::Retention;
 use counterweight_domain::{Db, Timestamp};
 use counterweight_storage::BlobStore;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,7 @@ pub(crate) fn worker_on(db: Db, lease: Duration) -> Worker {
         crash_after: Duration::from_mins(5),
         preempt_grace: HOUR,
         settle_after: HOUR,
-        trash: DAY,
+        retention: Retention { trash: DAY, archive: None, artifacts: DAY },
     };
     Worker::new(db, BlobStore::open("memory://").unwrap(), settings)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use counterweight_domain::account::{self, ApiKey, Email, NewUser};
 use counterweight_domain::clock::{ManualClock, SeededRandom};
-use counterweight_domain::deletion::Retention;
+use counterweight_domain::retention::Retention;
 use counterweight_domain::{Db, Env, Timestamp, history, job};
 use counterweight_server::config::{Flags, load};
 use counterweight_server::graphql_http::GraphQlExecutor;
@@ -246,7 +246,7 @@ fn worker_settings() -> Settings {
         crash_after: CRASH_AFTER,
         preempt_grace: PREEMPT_GRACE,
         settle_after: SETTLE_AFTER,
-        trash: TRASH,
+        retention: Retention { trash: TRASH, archive: Some(ARCHIVE), artifacts: Duration::ZERO },
     }
 }
 

@@ -7,9 +7,10 @@ use sea_orm::ConnectionTrait as _;
 use super::{AliasChange, Edit, Link, Portfolio, add_aliases, expire_pending, link, update};
 use crate::account::{self, Caller};
 use crate::db::{Db, Source as _, WriteTx};
-use crate::deletion::{self, Retention};
+use crate::deletion;
 use crate::error::{Error, Result};
 use crate::id::{ArtifactId, UserId};
+use crate::retention::Retention;
 use crate::test_support::TestDb;
 
 const ID: ArtifactId = ArtifactId(100);

@@ -5,13 +5,14 @@ use super::{BulkChange, BulkTask, Refused, Which};
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::db::WriteTx;
-use crate::deletion::{self, Deadlines, Deletion, Retention, Wish};
+use crate::deletion::{self, Deadlines, Deletion, Wish};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::history::{self, Stream};
 use crate::hold::{self, Target};
 use crate::id::RunId;
 use crate::project::{self, Project};
+use crate::retention::Retention;
 use crate::run::{self, Run, RunEdit};
 
 fn new_id(tx: &WriteTx) -> String {
@@ -56,6 +57,7 @@ pub async fn archive_many(
     which: &Which,
     retention: Retention,
 ) -> Result<BulkTask> {
+    let retention = retention.of_project(tx, project.id).await?;
     let until = retention.archive.map(|period| tx.now().after(period));
     begin(tx, caller, new_id(tx), project, which, BulkChange::Archive { until }).await
 }
@@ -83,6 +85,7 @@ pub async fn delete_many(
     project::authorize(tx, caller, project.id, Role::Member).await?;
     hold::freeze(tx).await?;
     deletion::check_many(tx, caller, project, which, &wish).await?;
+    let retention = retention.of_project(tx, project.id).await?;
     let task_id = new_id(tx);
     let deadlines = Deadlines::from(tx.now(), retention);
     let record =

@@ -1,11 +1,8 @@
 //! Out of the listings, and back.
 
-use std::time::Duration;
-
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
-use super::Retention;
 use super::delete::delete_by_rule;
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
@@ -17,6 +14,7 @@ use crate::hold::{self, Target};
 use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::project;
+use crate::retention::Retention;
 use crate::run::{self, Lifecycle, Run};
 
 /// Takes a run out of the listings. Of no effect on an archived one, whose deadline stays.
@@ -24,6 +22,7 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
     let found = lock(tx, caller, id).await?;
     match found.lifecycle {
         Lifecycle::Live => {
+            let retention = retention.of_project(tx, found.project_id).await?;
             let until = retention.archive.map(|period| tx.now().after(period));
             archive_held(tx, caller, found, until).await
         }
@@ -76,7 +75,7 @@ pub enum ArchiveEnd {
 }
 
 /// Deletes a run whose archive period is over.
-pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<ArchiveEnd> {
+pub async fn delete_archived(db: &Db, id: RunId, retention: Retention) -> Result<ArchiveEnd> {
     let tx = db.begin_write().await?;
     if hold::parks(&tx, Target::Runs(&[id]), &JobKind::DeleteArchivedRun { run_id: id }).await? {
         tx.commit().await?;
@@ -92,7 +91,7 @@ pub async fn delete_archived(db: &Db, id: RunId, trash: Duration) -> Result<Arch
         Some(until) if until > tx.now() => return Ok(ArchiveEnd::NotBefore(until)),
         Some(_) => {}
     }
-    delete_by_rule(&tx, found, "archive period over", trash).await?;
+    delete_by_rule(&tx, found, "archive period over", retention).await?;
     tx.commit().await?;
     Ok(ArchiveEnd::Deleted)
 }
@@ -120,6 +119,7 @@ pub(super) async fn revive(tx: &WriteTx, found: &Run) -> Result<Run> {
         row.archived_until = Set(None);
         row.deleted_at = Set(None::<Timestamp>);
         row.purge_after = Set(None);
+        row.revived_at = Set(Some(tx.now()));
     })
     .await
 }

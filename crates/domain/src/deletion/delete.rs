@@ -1,7 +1,6 @@
 //! Runs into the trash: unreachable at once, restorable until their deadline, which is fixed here.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveEnum as _, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
@@ -10,8 +9,7 @@ use super::archive::{cancel_archive_deadline, lock, look};
 use super::records::{self, Growth, NewItem};
 use super::scope::{Fate, Scope, refuse};
 use super::{
-    Deadlines, Deletion, DeletionKind, ItemKind, ItemState, OnRegistryLink, Retention, Wish, WithRuns, plan,
-    versions,
+    Deadlines, Deletion, DeletionKind, ItemKind, ItemState, OnRegistryLink, Wish, WithRuns, plan, versions,
 };
 use crate::account::Caller;
 use crate::artifact::NamedPlace;
@@ -25,6 +23,7 @@ use crate::hold::{self, Target};
 use crate::id::{ArtifactId, ProjectId, RunId, UserId};
 use crate::job::{self, JobKind};
 use crate::project::Project;
+use crate::retention::Retention;
 use crate::run::{Lifecycle, Run};
 
 /// Deletes a run, or nothing: unreachable at once, restorable until the deadline that is fixed here. Deleting it again answers
@@ -50,6 +49,7 @@ pub async fn delete(
     } else {
         None
     };
+    let retention = retention.of_project(tx, found.project_id).await?;
     let deadlines = Deadlines::from(tx.now(), retention);
     let record = if let Some(pending) = repeated {
         pending
@@ -76,9 +76,15 @@ pub(crate) async fn open(
 }
 
 /// Deletes a held run for nobody's wish but a rule's.
-pub(super) async fn delete_by_rule(tx: &WriteTx, held: Run, reason: &str, trash: Duration) -> Result<()> {
+pub(super) async fn delete_by_rule(
+    tx: &WriteTx,
+    held: Run,
+    reason: &str,
+    retention: Retention,
+) -> Result<()> {
     let wish = Wish { reason: Some(reason.to_owned()), ..Wish::default() };
-    let until = tx.now().after(trash);
+    let retention = retention.of_project(tx, held.project_id).await?;
+    let until = tx.now().after(retention.trash);
     let owner: UserId = held.user_id;
     let record = records::open(tx, DeletionKind::Runs, owner, held.project_id, &wish, None, until).await?;
     let act = Act::of_itself(Action::Expire).because(Some(reason));

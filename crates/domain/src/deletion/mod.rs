@@ -15,12 +15,11 @@ mod restore;
 mod scope;
 mod versions;
 
-use std::time::Duration;
-
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::retention::Retention;
 
 pub(crate) use self::archive::archive_held;
 pub use self::archive::{ArchiveEnd, archive, delete_archived, unarchive};
@@ -37,17 +36,6 @@ pub use self::restore::{restore, restore_all};
 pub use self::versions::{delete_collection, delete_unnamed, delete_version, restore_version};
 pub use crate::entity::deletion::Model as Deletion;
 pub use crate::entity::deletion_item::Model as DeletionItem;
-
-/// How long what is unwanted can be brought back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// From deletion to purge.
-    pub trash: Duration,
-    /// From archiving to deletion; `None` keeps archived runs for ever.
-    pub archive: Option<Duration>,
-    /// From the deletion of a version of an artifact to its purge.
-    pub artifacts: Duration,
-}
 
 /// Until when what is deleted now can be brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

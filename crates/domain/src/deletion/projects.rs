@@ -16,6 +16,7 @@ use crate::hold::{self, Target};
 use crate::id::ProjectId;
 use crate::job::{self, JobKind};
 use crate::project::{self, Project, ProjectState};
+use crate::retention::Retention;
 use crate::run::Lifecycle;
 
 /// Deletes a project and all that is in it: unreachable at once, its name free at once, restorable until the deadline
@@ -25,7 +26,7 @@ pub async fn delete_project(
     caller: &Caller,
     id: ProjectId,
     reason: Option<String>,
-    trash: std::time::Duration,
+    retention: Retention,
 ) -> Result<Deletion> {
     authorize(tx, caller, id).await?;
     hold::check(tx, Target::Project(id)).await?;
@@ -45,7 +46,7 @@ pub async fn delete_project(
         .filter(run::Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
         .count(tx.connection())
         .await?;
-    let purge_after = tx.now().after(trash);
+    let purge_after = tx.now().after(retention.of_project(tx, id).await?.trash);
     let runs = i64::try_from(runs).map_err(Error::internal)?;
     let counts = [("runs", runs)];
     let act = Act::by(caller.user_id, Action::Delete).because(reason.as_deref()).with(&counts);

@@ -242,6 +242,7 @@ pub(super) async fn bury(tx: &WriteTx, which: Condition) -> Result<u64> {
         archived_until: Set(None),
         deleted_at: NotSet,
         purge_after: NotSet,
+        revived_at: Set(None),
     };
     let buried = run::Entity::update_many().set(tombstone).filter(which).exec(tx.connection()).await?;
     Ok(buried.rows_affected)

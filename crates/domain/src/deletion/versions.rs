@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::records::{self, Growth, NewItem};
 use super::scope::seen_places;
-use super::{Deletion, DeletionKind, ItemKind, ItemState, Retention, Wish};
+use super::{Deletion, DeletionKind, ItemKind, ItemState, Wish};
 use crate::account::{Caller, Role};
 use crate::artifact::{self, Artifact, Collection, CollectionKind, NamedPlace, Restored};
 use crate::audit::{Act, Action};
@@ -16,6 +16,7 @@ use crate::id::{ArtifactId, CollectionId, ProjectId};
 use crate::job::{self, JobKind};
 use crate::project;
 use crate::receipt;
+use crate::retention::Retention;
 
 /// Deletes a version; one that has aliases only with `with_aliases`. Answers it as it was.
 pub async fn delete_version(
@@ -81,6 +82,7 @@ async fn delete_all(
     let places = seen_places(tx, caller, ids).await?;
     let wish = Wish { reason, ..Wish::default() };
     let kind = DeletionKind::Artifacts;
+    let retention = retention.of_project(tx, project).await?;
     let purge_after = tx.now().after(retention.artifacts);
     let record = records::open(tx, kind, caller.user_id, project, &wish, None, purge_after).await?;
     let act = Act::by(caller.user_id, Action::Delete).because(record.reason.as_deref());

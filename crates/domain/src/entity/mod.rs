@@ -43,6 +43,7 @@ pub(crate) mod protected_alias;
 pub(crate) mod receipt;
 pub(crate) mod receipt_item;
 pub(crate) mod receipt_object;
+pub(crate) mod retention_period;
 pub(crate) mod run;
 pub(crate) mod run_alias;
 pub(crate) mod run_artifact;

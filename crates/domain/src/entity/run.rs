@@ -63,6 +63,8 @@ pub struct Model {
     pub deleted_at: Option<Timestamp>,
     /// Until when it can be restored; fixed at deletion.
     pub purge_after: Option<Timestamp>,
+    /// When it was last brought back, from the trash or the archive.
+    pub revived_at: Option<Timestamp>,
 }
 
 /// No joins are declared; queries name their own.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::{Subject, hold, release};
 use crate::account::{self, Caller};
 use crate::db::{Db, WriteTx};
-use crate::deletion::{self, Purge, Retention, Wish};
+use crate::deletion::{self, Purge, Wish};
 use crate::error::Result;
 use crate::id::{HoldId, ProjectId, RunId, UserId};
+use crate::retention::Retention;
 use crate::test_support::TestDb;
 
 const RUN: RunId = RunId(1);

@@ -259,9 +259,9 @@ impl DeletionMutation {
     ) -> Result<Option<DeleteModelPayload>> {
         let request = ctx.request()?;
         let id = project_id(&input.id).or_graphql()?;
-        let trash = request.retention.trash;
+        let retention = request.retention;
         let tx = request.db.begin_write().await.or_graphql()?;
-        let done = deletion::delete_project(&tx, &request.caller, id, input.reason, trash).await;
+        let done = deletion::delete_project(&tx, &request.caller, id, input.reason, retention).await;
         let done = done.or_graphql()?;
         tx.commit().await.or_graphql()?;
         Ok(Some(DeleteModelPayload {

@@ -15,6 +15,7 @@ mod member;
 mod organization;
 mod project;
 mod project_member;
+mod retention;
 mod rewind;
 mod run;
 mod run_data;
@@ -61,6 +62,7 @@ struct ProjectMutations(
     project_member::ProjectMemberMutation,
     deletion::DeletionMutation,
     hold::HoldMutation,
+    retention::RetentionMutation,
 );
 
 #[derive(Debug, Default, MergedObject)]

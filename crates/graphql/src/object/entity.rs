@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 
 use counterweight_domain::account::{self, EntityKind, Role, Roster};
 use counterweight_domain::artifact::Place;
-use counterweight_domain::{project, usage};
+use counterweight_domain::{project, retention, usage};
 
 use super::artifact_list::{ArtifactCollectionConnection, ArtifactCollectionType, Slice, collection_query};
 use super::artifact_membership::ArtifactCollectionMembershipConnection;
@@ -12,7 +12,9 @@ use crate::connection::{self, PageInfo};
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{MembersOf, Owner, RoleIn};
-use crate::object::{Organization, Project, ProjectConnection, ProjectEdge, StorageUsage, User, storage};
+use crate::object::{
+    Organization, Project, ProjectConnection, ProjectEdge, Retention, StorageUsage, User, storage,
+};
 use crate::scalars::{Int64, JsonString};
 
 /// A name that owns projects.
@@ -203,6 +205,11 @@ impl Entity {
     #[graphql(complexity = "storage::COST + child_complexity")]
     async fn storage(&self, ctx: &Context<'_>) -> Result<Option<StorageUsage>> {
         StorageUsage::of_entity(ctx, self.0.id).await
+    }
+
+    /// How long things are kept in its projects, where these say nothing themselves.
+    async fn retention(&self, ctx: &Context<'_>) -> Result<Retention> {
+        Retention::get(ctx, retention::Scope::Entity(self.0.id)).await
     }
 
     /// Who belongs to it, in the order in which they joined, after those who were asked to.

@@ -7,6 +7,7 @@ use counterweight_domain::artifact::{self, Place};
 use counterweight_domain::filter::{RunFilter, RunOrder};
 use counterweight_domain::hold::Subject;
 use counterweight_domain::project::{self, Project as Row};
+use counterweight_domain::retention;
 use counterweight_domain::run::{self, Grouping};
 use counterweight_domain::sweep;
 use counterweight_domain::usage::Scope;
@@ -20,7 +21,7 @@ use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::loaders::{Owner, RoleIn};
 use crate::object::{
-    Entity, Hold, ProjectMember, ProjectTeamMember, Run, RunChanges, RunConnection, RunEdge,
+    Entity, Hold, ProjectMember, ProjectTeamMember, Retention, Run, RunChanges, RunConnection, RunEdge,
     RunFieldConnection, RunFieldSource, RunGroupConnection, StorageUsage, Sweep, SweepConnection,
     TrashedArtifactConnection, run_groups, storage,
 };
@@ -118,6 +119,11 @@ impl Project {
         first: Option<i32>,
     ) -> Result<TrashedArtifactConnection> {
         TrashedArtifactConnection::load(ctx, self.0.id, first, after.as_deref()).await
+    }
+
+    /// How long things are kept in it.
+    async fn retention(&self, ctx: &Context<'_>) -> Result<Retention> {
+        Retention::get(ctx, retention::Scope::Project(self.0.id)).await
     }
 
     /// The id from which the client takes the number.

@@ -39,7 +39,7 @@ fn settings(config: &Config) -> Settings {
         crash_after: config.runs.crash_after,
         preempt_grace: config.runs.preempt_grace,
         settle_after: config.history.settle_after,
-        trash: config.retention.trash,
+        retention: config.retention.periods(),
     }
 }
 

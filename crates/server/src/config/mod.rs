@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use counterweight_domain::account::ApiKey;
+use counterweight_domain::retention;
 use serde::Deserialize;
 use serde::de::Error as _;
 use tracing_subscriber::EnvFilter;
@@ -105,6 +106,14 @@ pub struct Retention {
     /// From the deletion of a version of an artifact to its purge.
     #[serde(deserialize_with = "period::duration")]
     pub artifacts: Duration,
+}
+
+impl Retention {
+    /// The periods as they rule where nobody has set others.
+    pub fn periods(&self) -> retention::Retention {
+        let Self { trash, archive, artifacts, .. } = *self;
+        retention::Retention { trash, archive, artifacts }
+    }
 }
 
 /// `[gc]`
