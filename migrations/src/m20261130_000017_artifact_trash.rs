@@ -15,9 +15,11 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let mut column = big_integer_null("purge_after").take();
-        let mut table = Table::alter();
-        manager.alter_table(table.table(Alias::new("artifact")).add_column(&mut column).take()).await?;
+        for name in ["purge_after", "revived_at"] {
+            let mut column = big_integer_null(name).take();
+            let mut table = Table::alter();
+            manager.alter_table(table.table(Alias::new("artifact")).add_column(&mut column).take()).await?;
+        }
         let mut column = boolean("urgent").default(false).take();
         let mut table = Table::alter();
         manager.alter_table(table.table(Alias::new("deletion")).add_column(&mut column).take()).await?;

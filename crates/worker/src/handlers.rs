@@ -9,6 +9,7 @@ use counterweight_domain::bulk::{self, BulkState};
 use counterweight_domain::deletion::{self, ArchiveEnd, Purge};
 use counterweight_domain::history::{self, Merge};
 use counterweight_domain::job::{self, Job, JobKind, JobState};
+use counterweight_domain::retention::{self, Application, Retention, Taken};
 use counterweight_domain::{Db, Error, Timestamp, run, switch};
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +90,7 @@ pub(crate) async fn handle(worker: &Worker, job: &Job, stop: &CancellationToken)
             }
             Ok(())
         }
+        JobKind::ApplyRetention => Box::pin(apply_retention(db, settings.retention, stop)).await,
         JobKind::ExpireArtifacts => expire_artifacts(db, settings.gc.upload_window, stop).await,
         JobKind::CrashStaleRuns => {
             let crashed = run::crash_stale(db, settings.crash_after, settings.preempt_grace).await?;
@@ -132,6 +134,7 @@ fn waits_while_paused(kind: &JobKind) -> bool {
         JobKind::PurgeDeletion { .. }
         | JobKind::PurgeArtifact { .. }
         | JobKind::DeleteArchivedRun { .. }
+        | JobKind::ApplyRetention
         | JobKind::ExpireArtifacts
         | JobKind::Collect => true,
         JobKind::ChangeRuns { .. }
@@ -164,6 +167,36 @@ async fn purge(db: &Db, deletion_id: &str, stop: &CancellationToken) -> Result<(
         }
     }
     Err(JobError::Stopped)
+}
+
+async fn apply_retention(db: &Db, settings: Retention, stop: &CancellationToken) -> Result<(), JobError> {
+    for rule in retention::list_enabled(db).await? {
+        let (id, mut sum) = (rule.id, Taken::default());
+        let mut application = Application::begin(rule);
+        loop {
+            match application.step(db, settings).await {
+                Ok(Some(taken)) => {
+                    sum.archived += taken.archived;
+                    sum.deleted += taken.deleted;
+                }
+                Ok(None) => break,
+                // The others are not to wait until it is written anew.
+                Err(error @ Error::Invalid { .. }) => {
+                    tracing::error!(rule.id = %id, error = &error as &dyn std::error::Error, "cannot apply a rule");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if stop.is_cancelled() {
+                return Err(JobError::Stopped);
+            }
+            refuse_while_paused(db).await?;
+        }
+        if sum != Taken::default() {
+            tracing::info!(rule.id = %id, sum.archived, sum.deleted, "applied a retention rule");
+        }
+    }
+    Ok(())
 }
 
 async fn expire_artifacts(db: &Db, window: Duration, stop: &CancellationToken) -> Result<(), JobError> {

@@ -36,4 +36,6 @@ pub struct Settings {
     pub settle_after: Duration,
     /// How long what is deleted or archived by itself is kept, where nothing nearer says so.
     pub retention: Retention,
+    /// Between two applications of the retention rules.
+    pub retention_interval: Duration,
 }

@@ -116,6 +116,7 @@ impl Worker {
         let settings = self.settings();
         for (kind, period) in [
             (JobKind::CrashStaleRuns, settings.crash_after / CRASH_CHECKS_PER_SPAN),
+            (JobKind::ApplyRetention, settings.retention_interval),
             (JobKind::ExpireArtifacts, settings.gc.interval),
             (JobKind::Collect, settings.gc.interval),
             (JobKind::SealAudit, SEAL_EVERY),

@@ -35,6 +35,7 @@ pub(crate) fn worker_on(db: Db, lease: Duration) -> Worker {
         preempt_grace: HOUR,
         settle_after: HOUR,
         retention: Retention { trash: DAY, archive: None, artifacts: DAY },
+        retention_interval: HOUR,
     };
     Worker::new(db, BlobStore::open("memory://").unwrap(), settings)
 }
@@ -80,10 +81,10 @@ backend_test!(a_deadline_that_was_moved_is_kept, |test| {
 
 backend_test!(periodic_work_comes_again_by_itself, |test| {
     let worker = worker(&test);
-    assert_eq!(worker.drain().await.unwrap(), 5, "the first time: all of it");
+    assert_eq!(worker.drain().await.unwrap(), 6, "the first time: all of it");
     assert_eq!(worker.drain().await.unwrap(), 0);
     test.advance(HOUR);
-    assert_eq!(worker.drain().await.unwrap(), 5);
+    assert_eq!(worker.drain().await.unwrap(), 6);
 });
 
 backend_test!(a_job_of_an_unknown_kind_is_given_up_with_its_name, |test| {

@@ -230,6 +230,7 @@ async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState
     assert_eq!((config.runs.crash_after, config.runs.preempt_grace), (CRASH_AFTER, PREEMPT_GRACE));
     assert_eq!(config.history.settle_after, SETTLE_AFTER);
     assert_eq!((config.gc.grace, config.urls.lifetime), (GC.grace, URL_LIFETIME));
+    assert_eq!(config.retention.interval, GC.interval);
     let graphql =
         GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
@@ -247,6 +248,7 @@ fn worker_settings() -> Settings {
         preempt_grace: PREEMPT_GRACE,
         settle_after: SETTLE_AFTER,
         retention: Retention { trash: TRASH, archive: Some(ARCHIVE), artifacts: Duration::ZERO },
+        retention_interval: GC.interval,
     }
 }
 

@@ -204,6 +204,7 @@ async fn insert(
         committed_at: Set(None),
         deleted_at: Set(None),
         purge_after: Set(None),
+        revived_at: Set(None),
     };
     Ok(fresh.insert(tx.connection()).await?)
 }

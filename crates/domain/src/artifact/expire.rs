@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder a
 use super::delete::Going;
 use super::{ArtifactState, delete};
 use crate::audit::{self, Act, Action, Topic};
-use crate::db::{Db, Source as _};
+use crate::db::{Db, Source as _, WriteTx};
 use crate::entity::artifact::{Column, Entity};
 use crate::error::Result;
 use crate::hold;
@@ -42,7 +42,7 @@ pub async fn expire_pending(db: &Db, window: Duration) -> Result<usize> {
 }
 
 /// An SQL condition on a row of `artifact`: no registry has the version, and no protected alias names it anywhere.
-const NOTHING_KEEPS: &str = "NOT EXISTS (SELECT 1 FROM artifact_membership m \
+pub(super) const NOTHING_KEEPS: &str = "NOT EXISTS (SELECT 1 FROM artifact_membership m \
     JOIN artifact_collection c ON c.id = m.collection_id JOIN project p ON p.id = c.project_id \
     JOIN entity e ON e.id = p.entity_id WHERE m.artifact_id = artifact.id AND p.state = 'live' \
     AND (e.kind = 'organization' OR EXISTS (SELECT 1 FROM artifact_alias n \
@@ -66,16 +66,24 @@ pub async fn expire_versions(db: &Db) -> Result<usize> {
         .into_tuple()
         .all(tx.connection())
         .await?;
-    for id in &due {
-        delete::hold_places(&tx, *id).await?;
-        // Asked again, since only now no alias can be set any more.
-        let still_due = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
-        if still_due.one(tx.connection()).await?.is_some() {
-            let act = Act::of_itself(Action::Expire).because(Some("time to live over"));
-            audit::record(&tx, act, Topic::Artifacts(&[*id])).await?;
-            delete::bury(&tx, *id, Going::AtOnce).await?;
-        }
+    for id in &hold_unkept(&tx, &due).await? {
+        let act = Act::of_itself(Action::Expire).because(Some("time to live over"));
+        audit::record(&tx, act, Topic::Artifacts(&[*id])).await?;
+        delete::bury(&tx, *id, Going::AtOnce).await?;
     }
     tx.commit().await?;
     Ok(due.len())
+}
+
+/// Those of these versions that no registry and no protected alias keeps, with all places of them held: from here on nothing can.
+pub(crate) async fn hold_unkept(tx: &WriteTx, ids: &[ArtifactId]) -> Result<Vec<ArtifactId>> {
+    let mut unkept = Vec::with_capacity(ids.len());
+    for id in ids {
+        delete::hold_places(tx, *id).await?;
+        let found = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
+        if found.one(tx.connection()).await?.is_some() {
+            unkept.push(*id);
+        }
+    }
+    Ok(unkept)
 }

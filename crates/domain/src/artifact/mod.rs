@@ -13,6 +13,7 @@ mod delete;
 #[cfg(test)]
 mod delete_tests;
 mod digest;
+mod due;
 mod expire;
 mod filter;
 mod lineage;
@@ -43,6 +44,8 @@ pub use self::create::{NewArtifact, create, find_by_client_id};
 pub use self::delete::purge_step;
 pub(crate) use self::delete::{Which, check_unnamed, of_sequence, purge, purge_of_project, put_away};
 pub use self::digest::ContentDigest;
+pub(crate) use self::due::{DueVersion, DueVersionPlace, DueVersions, made_to_last};
+pub(crate) use self::expire::hold_unkept;
 pub use self::expire::{expire_pending, expire_versions};
 pub use self::filter::{
     CollectionField, ProjectField, VersionField, parse_collection_order, parse_collections, parse_projects,

@@ -115,6 +115,7 @@ pub(crate) async fn bring_back(tx: &WriteTx, caller: &Caller, id: ArtifactId) ->
     row.state = Set(ArtifactState::Committed);
     row.deleted_at = Set(None);
     row.purge_after = Set(None);
+    row.revived_at = Set(Some(tx.now()));
     row.updated_at = Set(tx.now());
     row.update(tx.connection()).await?;
     ttl::refresh_version(tx, id).await?;

@@ -189,7 +189,8 @@ pub(super) async fn apply(
         BulkChange::Edit(edit) => run::edit(tx, edit, runs).await,
         BulkChange::Archive { until } => {
             for run in runs {
-                deletion::archive_held(tx, caller, run, *until).await?;
+                let act = Act::by(caller.user_id, Action::Archive);
+                deletion::archive_held(tx, act, run, *until).await?;
             }
             Ok(Vec::new())
         }

@@ -24,7 +24,7 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
         Lifecycle::Live => {
             let retention = retention.of_project(tx, found.project_id).await?;
             let until = retention.archive.map(|period| tx.now().after(period));
-            archive_held(tx, caller, found, until).await
+            archive_held(tx, Act::by(caller.user_id, Action::Archive), found, until).await
         }
         Lifecycle::Archived => Ok(found),
         Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
@@ -34,7 +34,7 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
 /// The same of a run that is held, until a moment at which it is deleted.
 pub(crate) async fn archive_held(
     tx: &WriteTx,
-    caller: &Caller,
+    act: Act<'_>,
     held: Run,
     until: Option<Timestamp>,
 ) -> Result<Run> {
@@ -44,7 +44,7 @@ pub(crate) async fn archive_held(
     if let Some(until) = until {
         job::enqueue(tx, &JobKind::DeleteArchivedRun { run_id: held.id }, until).await?;
     }
-    audit::record(tx, Act::by(caller.user_id, Action::Archive), Topic::Runs(&[held.id])).await?;
+    audit::record(tx, act, Topic::Runs(&[held.id])).await?;
     change(tx, &held, Lifecycle::Archived, |row| row.archived_until = Set(until)).await
 }
 
@@ -91,7 +91,7 @@ pub async fn delete_archived(db: &Db, id: RunId, retention: Retention) -> Result
         Some(until) if until > tx.now() => return Ok(ArchiveEnd::NotBefore(until)),
         Some(_) => {}
     }
-    delete_by_rule(&tx, found, "archive period over", retention).await?;
+    delete_by_rule(&tx, found.user_id, "archive period over", retention, vec![found]).await?;
     tx.commit().await?;
     Ok(ArchiveEnd::Deleted)
 }

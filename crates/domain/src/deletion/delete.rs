@@ -75,20 +75,22 @@ pub(crate) async fn open(
     records::open(tx, DeletionKind::Runs, user_id, project_id, wish, task_id, deadlines.runs).await
 }
 
-/// Deletes a held run for nobody's wish but a rule's.
-pub(super) async fn delete_by_rule(
+/// Deletes held runs of one project, all by one deletion, for nobody's wish but a rule's, which `user_id` answers for;
+/// `settings` is what the settings say of periods.
+pub(crate) async fn delete_by_rule(
     tx: &WriteTx,
-    held: Run,
+    user_id: UserId,
     reason: &str,
-    retention: Retention,
+    settings: Retention,
+    runs: Vec<Run>,
 ) -> Result<()> {
+    let Some(project_id) = runs.first().map(|run| run.project_id) else { return Ok(()) };
     let wish = Wish { reason: Some(reason.to_owned()), ..Wish::default() };
-    let retention = retention.of_project(tx, held.project_id).await?;
+    let retention = settings.of_project(tx, project_id).await?;
     let until = tx.now().after(retention.trash);
-    let owner: UserId = held.user_id;
-    let record = records::open(tx, DeletionKind::Runs, owner, held.project_id, &wish, None, until).await?;
+    let record = records::open(tx, DeletionKind::Runs, user_id, project_id, &wish, None, until).await?;
     let act = Act::of_itself(Action::Expire).because(Some(reason));
-    put_away(tx, act, &record.id, record.purge_after, vec![held]).await
+    put_away(tx, act, &record.id, record.purge_after, runs).await
 }
 
 /// Refuses a deletion of many runs as a whole: where it is not what was planned, or where one of them has an artifact in a

@@ -25,7 +25,7 @@ pub(crate) use self::archive::archive_held;
 pub use self::archive::{ArchiveEnd, archive, delete_archived, unarchive};
 pub use self::deadline::{extend, purge_now};
 pub use self::delete::delete;
-pub(crate) use self::delete::{check_many, delete_held, open};
+pub(crate) use self::delete::{check_many, delete_by_rule, delete_held, open};
 pub use self::plan::{DeletionPlan, Obstacle, PlannedLink, plan};
 pub use self::projects::{delete_project, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
@@ -33,6 +33,7 @@ pub use self::records::{DeletionQuery, count_items, find, list, list_items, only
 pub(crate) use self::records::{get, settle};
 pub(crate) use self::restore::restore_held;
 pub use self::restore::{restore, restore_all};
+pub(crate) use self::versions::delete_versions_by_rule;
 pub use self::versions::{delete_collection, delete_unnamed, delete_version, restore_version};
 pub use crate::entity::deletion::Model as Deletion;
 pub use crate::entity::deletion_item::Model as DeletionItem;

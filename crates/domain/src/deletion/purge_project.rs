@@ -19,6 +19,7 @@ use crate::id::{ProjectId, RunId};
 use crate::job::JobKind;
 use crate::project::{ProjectState, remove_all_members};
 use crate::receipt;
+use crate::retention;
 use crate::run::{self as runs, Lifecycle};
 use crate::sweep;
 
@@ -39,6 +40,7 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         return Ok(Purge::Withdrawn);
     }
     remove_all_members(tx, project_id).await?;
+    retention::forget(tx, project_id).await?;
     let emptied = remove_runs(tx, &record.id, project_id).await?
         && !artifact::purge_of_project(tx, &record.id, project_id).await?
         && !sweep::purge_of_project(tx, project_id).await?;

@@ -152,11 +152,14 @@ pub(super) async fn seen_places(
     let mut places = artifact::places_of(db, ids).await?;
     let there: HashSet<ProjectId> = places.iter().map(|place| place.project_id).collect();
     let seen = project::get_many(db, caller, &Vec::from_iter(there)).await?;
-    for place in places.iter_mut().filter(|place| !seen.contains_key(&place.project_id)) {
-        UNSEEN.clone_into(&mut place.path);
-        place.aliases.clear();
-    }
+    places.iter_mut().filter(|place| !seen.contains_key(&place.project_id)).for_each(mask);
     Ok(places)
+}
+
+/// Takes the names from a place.
+pub(super) fn mask(place: &mut NamedPlace) {
+    UNSEEN.clone_into(&mut place.path);
+    place.aliases.clear();
 }
 
 fn held(reason: &str) -> String {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::records::{self, Growth, NewItem};
-use super::scope::seen_places;
+use super::scope::{self, seen_places};
 use super::{Deletion, DeletionKind, ItemKind, ItemState, Wish};
 use crate::account::{Caller, Role};
 use crate::artifact::{self, Artifact, Collection, CollectionKind, NamedPlace, Restored};
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::db::WriteTx;
 use crate::error::{Error, Result};
 use crate::hold::HoldKind;
-use crate::id::{ArtifactId, CollectionId, ProjectId};
+use crate::id::{ArtifactId, CollectionId, ProjectId, UserId};
 use crate::job::{self, JobKind};
 use crate::project;
 use crate::receipt;
@@ -46,6 +46,31 @@ pub async fn delete_unnamed(
     let held = artifact::hold_to_clean(tx, caller, id).await?;
     let ids = artifact::of_sequence(tx, id, artifact::Which::Unnamed).await?;
     delete_all(tx, caller, held.project_id, &ids, reason, retention).await
+}
+
+/// Deletes versions of one project that no hold covers, for nobody's wish but a rule's, which `user_id` answers for; but not those
+/// that a registry or a protected alias keeps. `settings` is what the settings say of periods. Answers how many.
+pub(crate) async fn delete_versions_by_rule(
+    tx: &WriteTx,
+    user_id: UserId,
+    reason: &str,
+    settings: Retention,
+    project: ProjectId,
+    ids: &[ArtifactId],
+) -> Result<usize> {
+    let ids = artifact::hold_unkept(tx, ids).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let mut places = artifact::places_of(tx, &ids).await?;
+    places.iter_mut().filter(|place| place.project_id != project).for_each(scope::mask);
+    let purge_after = tx.now().after(settings.of_project(tx, project).await?.artifacts);
+    let wish = Wish { reason: Some(reason.to_owned()), ..Wish::default() };
+    let kind = DeletionKind::Artifacts;
+    let record = records::open(tx, kind, user_id, project, &wish, None, purge_after).await?;
+    let act = Act::of_itself(Action::Expire).because(Some(reason));
+    put_away(tx, act, &record.id, &ids, &places, purge_after).await?;
+    Ok(ids.len())
 }
 
 /// Deletes a collection of that kind: a portfolio with its links, a sequence with the versions that were made in it, by a

@@ -59,6 +59,8 @@ pub struct Model {
     pub deleted_at: Option<Timestamp>,
     /// In the trash: until when it can be brought back.
     pub purge_after: Option<Timestamp>,
+    /// When it was last brought back.
+    pub revived_at: Option<Timestamp>,
 }
 
 /// No joins are declared; queries name their own.

@@ -44,6 +44,7 @@ pub(crate) mod receipt;
 pub(crate) mod receipt_item;
 pub(crate) mod receipt_object;
 pub(crate) mod retention_period;
+pub(crate) mod retention_rule;
 pub(crate) mod run;
 pub(crate) mod run_alias;
 pub(crate) mod run_artifact;

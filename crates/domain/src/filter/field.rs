@@ -134,6 +134,11 @@ impl Column {
 }
 
 impl Field {
+    /// What lies under a key of the summary.
+    pub(super) fn of_summary(key: &str) -> Self {
+        Self::parse(&format!("summary_metrics.{key}"))
+    }
+
     /// Reads a path as the client spells it.
     pub(crate) fn parse(path: &str) -> Self {
         let path = &index::storable(path);

@@ -30,6 +30,13 @@ impl RunOrder {
         Ok(Self { source: source.to_owned(), terms })
     }
 
+    /// By what lies under a key of the summary, which may be any text.
+    pub(crate) fn by_summary(key: &str, descending: bool) -> Self {
+        let sign = if descending { '-' } else { '+' };
+        let term = Term { field: Field::of_summary(key), descending };
+        Self { source: format!("{sign}summary_metrics.{key}"), terms: vec![term] }
+    }
+
     pub(crate) fn source(&self) -> &str {
         &self.source
     }

@@ -42,6 +42,23 @@ impl RunFilter {
         self.lifecycle
     }
 
+    /// The same, only runs of this group, or only those without one.
+    pub(crate) fn within_group(&self, group: Option<&str>) -> Self {
+        let group = group.map_or(Scalar::Null, |group| Scalar::Text(group.to_owned()));
+        self.and(Field::Column(Column::Group), Test::OneOf(vec![group]))
+    }
+
+    /// The same, only runs that have a number under this key of their summary.
+    pub(crate) fn with_number(&self, key: &str) -> Self {
+        let lowest = Scalar::Number(f64::MIN);
+        self.and(Field::of_summary(key), Test::Compare(Comparison::GreaterOrEqual, lowest))
+    }
+
+    fn and(&self, field: Field, test: Test) -> Self {
+        let tree = Filter::all(vec![self.tree.clone(), Filter::Test { field, test }]);
+        Self { tree, ..self.clone() }
+    }
+
     pub(crate) fn source(&self) -> &str {
         &self.source
     }

@@ -68,6 +68,8 @@ pub enum JobKind {
         /// The version.
         artifact_id: ArtifactId,
     },
+    /// Archive and delete what retention rules take.
+    ApplyRetention,
     /// Delete versions whose time to live is over, and give up those that were never committed.
     ExpireArtifacts,
     /// Give up runs that nobody has heard of for too long.
@@ -90,6 +92,7 @@ impl JobKind {
             Self::MergeHistory { .. } => "merge_history",
             Self::SettleHistory { .. } => "settle_history",
             Self::PurgeArtifact { .. } => "purge_artifact",
+            Self::ApplyRetention => "apply_retention",
             Self::ExpireArtifacts => "expire_artifacts",
             Self::CrashStaleRuns => "crash_stale_runs",
             Self::Collect => "collect",
@@ -108,6 +111,7 @@ impl JobKind {
             | Self::SettleHistory { run_id } => run_id.to_string(),
             Self::PurgeArtifact { artifact_id } => artifact_id.to_string(),
             Self::CrashStaleRuns
+            | Self::ApplyRetention
             | Self::ExpireArtifacts
             | Self::Collect
             | Self::SealAudit
@@ -126,6 +130,7 @@ impl JobKind {
             | Self::SettleHistory { .. }
             | Self::PurgeArtifact { .. } => i32::MAX,
             Self::CrashStaleRuns
+            | Self::ApplyRetention
             | Self::ExpireArtifacts
             | Self::Collect
             | Self::SealAudit
@@ -183,6 +188,7 @@ mod tests {
             (JobKind::ChangeRuns { task_id: "t".to_owned() }, r#"{"task_id":"t"}"#),
             (JobKind::DeleteArchivedRun { run_id: RunId(7) }, r#"{"run_id":7}"#),
             (JobKind::PurgeArtifact { artifact_id: ArtifactId(7) }, r#"{"artifact_id":7}"#),
+            (JobKind::ApplyRetention, "null"),
             (JobKind::ExpireArtifacts, "null"),
             (JobKind::CrashStaleRuns, "null"),
             (JobKind::Collect, "null"),

@@ -24,7 +24,7 @@ pub use self::members::{
 };
 pub(crate) use self::names::holders;
 pub use self::queries::{find, get, get_many, get_names, list};
-pub(crate) use self::queries::{find_any, find_live, hold, hold_any};
+pub(crate) use self::queries::{find_any, find_live, hold, hold_any, next_live};
 pub use self::search::{Place, Search, search};
 
 /// Where runs go when no project is named (protocol reference 5.1).

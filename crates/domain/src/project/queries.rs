@@ -125,6 +125,20 @@ pub(crate) async fn find_live(db: &impl Source, id: ProjectId) -> Result<Option<
     Ok(query.into_model().one(db.connection()).await?)
 }
 
+/// The live project with the next id, of one owner or of any, for the same work.
+pub(crate) async fn next_live(
+    db: &impl Source,
+    owner: Option<EntityId>,
+    after: ProjectId,
+) -> Result<Option<Project>> {
+    // Plan: the primary key.
+    let mut query = with_owner().filter(Column::State.eq(ProjectState::Live)).filter(Column::Id.gt(after));
+    if let Some(owner) = owner {
+        query = query.filter(Column::EntityId.eq(owner));
+    }
+    Ok(query.order_by_asc(Column::Id).into_model().one(db.connection()).await?)
+}
+
 /// Projects by id, locked until the transaction ends, in the order of their ids; those that are still live. Nobody
 /// creates runs in them, renames or deletes them meanwhile.
 pub(crate) async fn hold(tx: &WriteTx, ids: &[ProjectId]) -> Result<HashMap<ProjectId, project::Model>> {

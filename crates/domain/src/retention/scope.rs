@@ -32,6 +32,15 @@ pub enum ScopeKind {
 }
 
 impl Scope {
+    /// As the database has it.
+    pub(super) fn of(kind: ScopeKind, subject_id: i64) -> Self {
+        match kind {
+            ScopeKind::Instance => Self::Instance,
+            ScopeKind::Entity => Self::Entity(EntityId(subject_id)),
+            ScopeKind::Project => Self::Project(ProjectId(subject_id)),
+        }
+    }
+
     /// Of which kind it is.
     pub fn kind(self) -> ScopeKind {
         match self {

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::id::{EntityId, ProjectId, RunId};
 
 pub use self::consumers::{Consumer, ConsumerKind, Consumers, list_consumers};
+pub(crate) use self::queries::of_runs;
 pub use self::queries::{get, of_entity, unreferenced_bytes};
 
 /// Whose bytes are meant. Whether the caller may know is for the door by which they found it.

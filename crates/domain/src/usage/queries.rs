@@ -1,5 +1,7 @@
 //! Three statements for one figure.
 
+use std::collections::HashMap;
+
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
 
 use super::{Scope, Usage};
@@ -8,7 +10,10 @@ use crate::blob::referenced;
 use crate::clock::Timestamp;
 use crate::db::{Db, Source, dialect};
 use crate::error::{Error, Result};
-use crate::id::EntityId;
+use crate::id::{EntityId, RunId};
+
+/// Ids per statement.
+const BATCH: usize = 500;
 
 /// What becomes of the bytes of a run `r` in a project `p`, the most alive first.
 const RUN_CLASS: &str = "CASE WHEN p.state = 'purged' OR r.lifecycle = 'purged' \
@@ -161,6 +166,33 @@ pub(super) fn references(scope: Scope) -> String {
         }));
     }
     rows.join(" UNION ALL ")
+}
+
+/// The bytes of runs, in the bucket and in the database; what several of them share is counted for each.
+pub(crate) async fn of_runs(source: &impl Source, ids: &[RunId]) -> Result<HashMap<RunId, i64>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(BATCH) {
+        // Plan: the keys of each table by run, then blobs by their key.
+        let among = format!("run_id IN ({})", dialect::placeholders(0, ids.len()));
+        let segments = |column| {
+            format!(
+                "SELECT g.run_id, b.size_bytes FROM history_segment g JOIN blob b ON b.id = g.{column} WHERE g.{among}"
+            )
+        };
+        let sql = format!(
+            "SELECT run_id, CAST(SUM(bytes) AS BIGINT) AS bytes FROM (\
+             SELECT run_id, file_bytes AS bytes FROM run_storage WHERE {among} \
+             UNION ALL SELECT run_id, live_bytes FROM history_stream WHERE {among} \
+             UNION ALL {} UNION ALL {}) AS part GROUP BY run_id",
+            segments("rows_blob_id"),
+            segments("columns_blob_id")
+        );
+        let statement = dialect::statement(source.connection(), sql, ids.iter().map(|id| (*id).into()));
+        for row in source.connection().query_all_raw(statement).await? {
+            found.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Bytes of objects that nothing refers to any more: they go with the next collections.

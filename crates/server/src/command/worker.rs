@@ -40,6 +40,7 @@ fn settings(config: &Config) -> Settings {
         preempt_grace: config.runs.preempt_grace,
         settle_after: config.history.settle_after,
         retention: config.retention.periods(),
+        retention_interval: config.retention.interval,
     }
 }
 

@@ -106,6 +106,9 @@ pub struct Retention {
     /// From the deletion of a version of an artifact to its purge.
     #[serde(deserialize_with = "period::duration")]
     pub artifacts: Duration,
+    /// Between two applications of the rules.
+    #[serde(deserialize_with = "period::duration")]
+    pub interval: Duration,
 }
 
 impl Retention {
@@ -222,6 +225,7 @@ impl Config {
         };
         positive("runs.crash_after", self.runs.crash_after)?;
         positive("runs.preempt_grace", self.runs.preempt_grace)?;
+        positive("retention.interval", self.retention.interval)?;
         positive("gc.interval", self.gc.interval)?;
         positive("gc.upload_window", self.gc.upload_window)?;
         positive("worker.poll", self.worker.poll)?;
