@@ -68,6 +68,9 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         "{ id name runCount runs { edges { node { name displayName } } } run(name: \"r\") { notes } }";
     let warden = app.ruler("root").await;
     warden.mutate("holdRun", json!({"id": run.id, "reason": SECRET}), "hold { id }").await;
+    let rule = json!({"entityName": "ada", "projectName": SECRET, "name": SECRET,
+        "rule": {"target": "RUNS", "action": "DELETE", "ageSeconds": 60}});
+    app.ada.mutate("createRetentionRule", rule, "rule { id }").await;
     let consumers = "consumers(kind: PROJECT) { edges { node { name bytes } } }";
     let queries = [
         ("viewer", "{ viewer { username teams { edges { node { name storageBytes } } } apiKeys { edges { node { name } } } } }".into()),
@@ -88,6 +91,17 @@ backend_test!(no_query_shows_what_belongs_to_another, |app| {
         ("clientIDMapping", "{ clientIDMapping(clientID: \"client\") { serverID } }".into()),
         ("deletion", format!("{{ deletion(id: \"{deletion}\") {{ items {{ edges {{ node {{ name }} }} }} }} }}")),
         ("deletions", "{ deletions(entityName: \"ada\") { edges { node { items { edges { node { name } } } } } } }".into()),
+        (
+            "retentionRules",
+            format!("{{ retentionRules(entityName: \"ada\", projectName: \"{SECRET}\") {{ name }} }}"),
+        ),
+        (
+            "retentionSimulation",
+            format!(
+                "{{ retentionSimulation(entityName: \"ada\", projectName: \"{SECRET}\", at: \"2030-01-01\", \
+                 rule: {{target: RUNS, action: DELETE, ageSeconds: 0}}) {{ items {{ path }} }} }}"
+            ),
+        ),
         ("storageUsage", format!("{{ storageUsage(entityName: \"ada\") {{ {consumers} }} }}")),
         ("collector", "{ collector { lagSeconds } }".into()),
         ("bulkTask", format!("{{ bulkTask(id: \"{task}\") {{ refused {{ name }} }} }}")),

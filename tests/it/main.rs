@@ -43,6 +43,8 @@ mod projects;
 mod receipts;
 mod registries;
 mod retention;
+mod retention_model;
+mod retention_rules;
 mod rewind;
 mod run_data;
 mod run_states;

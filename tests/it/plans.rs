@@ -268,3 +268,37 @@ backend_test!(runs_are_counted_by_an_index, connections = 1, |app| {
         }
     }
 });
+
+const SIMULATION: &str = "query($rule: RetentionRuleInput) { retentionSimulation(rule: $rule, entityName: \"ada\", \
+                          projectName: \"demo\") { takenCount keptCount } }";
+
+backend_test!(a_rule_looks_at_runs_by_an_index_on_their_age_or_on_what_it_means, connections = 1, |app| {
+    fill(app).await;
+    start_recording(app).await;
+    let best = json!({"metric": "loss", "goal": "MIN", "count": 5});
+    let many = json!({"last": 10, "lastOfGroup": 2, "best": best, "tags": ["best"], "linked": true});
+    for (since, filters, keep) in [
+        ("ENDED", "{}", json!({})),
+        ("CREATED", "{}", many.clone()),
+        ("ENDED", COMMON[1], many.clone()),
+        ("ENDED", RARE[0], json!({"last": 3})),
+        ("CREATED", RARE[4], many),
+    ] {
+        let rule = json!({"target": "RUNS", "action": "DELETE", "ageSeconds": 60, "since": since,
+            "filters": filters, "keep": keep});
+        let (plans, found) = plans(app, app.ada.graphql(SIMULATION, json!({"rule": rule}))).await;
+        let counts = &found["retentionSimulation"];
+        assert_ne!(counts, &json!({"takenCount": 0, "keptCount": 0}), "{filters} {keep}");
+        assert!(!plans.is_empty());
+        for plan in plans {
+            assert_eq!(scans(&plan), Vec::<&str>::new(), "{since} {filters} {keep}: {plan}");
+        }
+    }
+    // None is old enough, so none is read.
+    let rule = json!({"target": "RUNS", "action": "DELETE", "ageSeconds": 3_000_000_000_u64});
+    let (plans, found) = plans(app, app.ada.graphql(SIMULATION, json!({"rule": rule}))).await;
+    assert_eq!(found["retentionSimulation"], json!({"takenCount": 0, "keptCount": 0}));
+    for plan in plans {
+        assert_eq!(scans(&plan), Vec::<&str>::new(), "{plan}");
+    }
+});

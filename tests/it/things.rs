@@ -39,6 +39,7 @@ pub(crate) struct Things {
     sequence: Value,
     portfolio: Value,
     hold: Value,
+    rule: Value,
     sweep: TestSweep,
 }
 
@@ -78,6 +79,9 @@ impl Things {
         let input = json!({"id": run.id, "reason": SECRET});
         let hold = warden.mutate("holdRun", input, "hold { id }").await["hold"]["id"].take();
         warden.mutate("releaseHold", json!({"id": hold}), "hold { releasedAt }").await;
+        let input = json!({"entityName": entity, "projectName": SECRET, "name": SECRET, "enabled": false,
+            "rule": {"target": "RUNS", "action": "ARCHIVE", "ageSeconds": 60}});
+        let rule = ada.mutate("createRetentionRule", input, "rule { id }").await["rule"]["id"].take();
         let sweep = TestSweep::create(&ada, SECRET, GRID).await;
         Self {
             entity,
@@ -97,6 +101,7 @@ impl Things {
             sequence,
             portfolio,
             hold,
+            rule,
             sweep,
         }
     }
@@ -215,7 +220,7 @@ impl Things {
 
     /// What an administrator may do.
     pub(crate) fn administration(&self) -> Vec<(&'static str, Value)> {
-        let Self { entity, project, user, team, run, version, hold, .. } = self;
+        let Self { entity, project, user, team, run, version, hold, rule, .. } = self;
         let held = |id: &Value| json!({"id": id, "reason": "grace was here"});
         let of_project = |mut input: Value| {
             input["projectId"] = project.clone();
@@ -236,6 +241,13 @@ impl Things {
             ("deleteProjectMembers", of_project(json!({"userIds": [user]}))),
             ("updateProjectMember", of_project(json!({"userId": user, "userProjectRole": "viewer"}))),
             ("updateProjectTeamMember", of_project(json!({"teamId": team, "teamProjectRole": "viewer"}))),
+            (
+                "createRetentionRule",
+                json!({"entityName": entity, "projectName": SECRET, "name": "x",
+                    "rule": {"target": "RUNS", "action": "DELETE", "ageSeconds": 60}}),
+            ),
+            ("updateRetentionRule", json!({"id": rule, "name": "grace was here"})),
+            ("deleteRetentionRule", json!({"id": rule})),
             ("setRetentionPeriods", json!({"entityName": entity, "projectName": SECRET, "trashSeconds": 60})),
             ("setRetentionPeriods", json!({"entityName": entity, "archiveSeconds": -2})),
             ("setArtifactTtl", json!({"entityName": entity, "ttlDurationSeconds": 60})),
@@ -278,6 +290,7 @@ impl Things {
             (&self.sequence.as_str().unwrap().to_owned(), "ArtifactCollection"),
             (&self.portfolio.as_str().unwrap().to_owned(), "ArtifactCollection"),
             (&self.hold.as_str().unwrap().to_owned(), "Hold"),
+            (&self.rule.as_str().unwrap().to_owned(), "RetentionRule"),
             (&self.sweep.id, "Sweep"),
             (&self.sweep.agent, "Agent"),
         ] {

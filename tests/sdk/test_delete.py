@@ -213,6 +213,18 @@ def test_an_archived_run_is_deleted_when_its_time_is_over(own_server, project):
     eventually(lambda: server.count("history_chunk", f"run_id = {run_id}") == 0)
 
 
+def test_a_rule_keeps_the_best_run_and_takes_the_others(own_server, project):
+    server = own_server(SOON | {"retention.interval": "1s"})
+    for name, loss in (("bad", 0.9), ("best", 0.1), ("worse", 0.8)):
+        with wandb.init(project=project, id=name) as run:
+            run.log({"loss": loss})
+    rule = """mutation ($project: String!) { createRetentionRule(input: { entityName: "admin", projectName: $project,
+        name: "keep the best", rule: { target: RUNS, action: DELETE, ageSeconds: 0,
+        keep: { best: { metric: "loss", goal: MIN, count: 1 } } } }) { rule { id } } }"""
+    server.graphql(rule, project=project)
+    eventually(lambda: names(wandb.Api().runs(f"admin/{project}")) == ["best"])
+
+
 def test_a_deadline_survives_a_restart(own_server, project):
     server = own_server(SOON | {"retention.trash": "3s"})
     path = logged_run(server, project, "due")

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod hold;
+mod retention;
 mod sweep;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use self::artifact::{AliasesOf, CurrentManifest, LinksOf, SourcePlace, TagsOf, TagsOfCollection};
 pub(crate) use self::hold::PathOf;
+pub(crate) use self::retention::FateOf;
 pub(crate) use self::sweep::{RunsOf, TotalsOf};
 
 use counterweight_domain::account::{self, Caller, Entity, Organization, Role, Roster, User};

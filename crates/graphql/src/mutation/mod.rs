@@ -15,7 +15,7 @@ mod member;
 mod organization;
 mod project;
 mod project_member;
-mod retention;
+pub(crate) mod retention;
 mod rewind;
 mod run;
 mod run_data;

@@ -24,6 +24,8 @@ mod project;
 mod project_member;
 mod receipt;
 mod retention;
+mod retention_rule;
+mod retention_simulation;
 mod run;
 mod run_changes;
 mod run_fields;
@@ -62,6 +64,10 @@ pub(crate) use self::project::{Project, ProjectConnection, ProjectEdge};
 pub(crate) use self::project_member::{ProjectMember, ProjectTeamMember};
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::retention::Retention;
+pub(crate) use self::retention_rule::{
+    RetentionAction, RetentionGoal, RetentionRule, RetentionSince, RetentionTarget, RunRetention,
+};
+pub(crate) use self::retention_simulation::RetentionSimulation;
 pub(crate) use self::run::Run;
 use self::run_changes::RunChanges;
 use self::run_fields::{RunFieldConnection, RunFieldSource};

@@ -1,4 +1,4 @@
-//! How long things are kept.
+//! How long things are kept, and by which rules they go by themselves.
 
 use std::time::Duration;
 
@@ -6,12 +6,17 @@ use async_graphql::{Context, Enum, Object, SimpleObject};
 
 use counterweight_domain::retention::{self, Origin, Periods, Scope, ScopeKind};
 
+use super::RetentionRule;
+use crate::connection;
 use crate::context::ContextExt as _;
 use crate::error::{OrGraphql as _, Result};
 use crate::scalars::Int64;
 
 /// How long things are kept in a project, or in an entity where its projects say nothing themselves.
-pub(crate) struct Retention(Periods);
+pub(crate) struct Retention {
+    periods: Periods,
+    scope: Scope,
+}
 
 /// A period, and who says so.
 #[derive(SimpleObject)]
@@ -52,7 +57,8 @@ impl Retention {
     /// What rules in a scope, which was found through its door.
     pub(crate) async fn get(ctx: &Context<'_>, scope: Scope) -> Result<Self> {
         let request = ctx.request()?;
-        retention::get_periods(&request.db, request.retention, scope).await.or_graphql().map(Self)
+        let periods = retention::get_periods(&request.db, request.retention, scope).await.or_graphql()?;
+        Ok(Self { periods, scope })
     }
 }
 
@@ -60,16 +66,23 @@ impl Retention {
 impl Retention {
     /// From the deletion of a run or a project to its purge. What is in the trash already keeps its `purgeAfter`.
     async fn trash(&self) -> RetentionPeriod {
-        RetentionPeriod::new(Some(self.0.retention.trash), self.0.trash_from)
+        RetentionPeriod::new(Some(self.periods.retention.trash), self.periods.trash_from)
     }
 
     /// From the archiving of a run to its deletion. What is archived already keeps its `archivedUntil`.
     async fn archive(&self) -> RetentionPeriod {
-        RetentionPeriod::new(self.0.retention.archive, self.0.archive_from)
+        RetentionPeriod::new(self.periods.retention.archive, self.periods.archive_from)
+    }
+
+    /// The rules that hold there: its own and those of what is around it, oldest first.
+    #[graphql(complexity = "connection::cost(None, child_complexity)")]
+    async fn rules(&self, ctx: &Context<'_>) -> Result<Vec<RetentionRule>> {
+        let rules = retention::list_rules(&ctx.request()?.db, self.scope).await.or_graphql()?;
+        Ok(rules.into_iter().map(RetentionRule).collect())
     }
 
     /// From the deletion of a version of an artifact to its purge. What is in the trash already keeps its `purgeAfter`.
     async fn artifacts(&self) -> RetentionPeriod {
-        RetentionPeriod::new(Some(self.0.retention.artifacts), self.0.artifacts_from)
+        RetentionPeriod::new(Some(self.periods.retention.artifacts), self.periods.artifacts_from)
     }
 }

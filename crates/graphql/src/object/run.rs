@@ -17,12 +17,12 @@ use counterweight_domain::usage::Scope;
 use super::history::{cost, distinct_keys, parse_specs, samples, specs_cost};
 use super::{
     AlertConnection, ArtifactConnection, FileConnection, HistoryBuckets, Hold, LogLineConnection,
-    ParquetHistory, Project, RunInfo, StorageUsage, User, history_buckets, storage,
+    ParquetHistory, Project, RunInfo, RunRetention, StorageUsage, User, history_buckets, storage,
 };
 use crate::connection;
 use crate::context::{ContextExt as _, RequestContext};
 use crate::error::{OrGraphql as _, Result};
-use crate::loaders::{FileCount, RoleIn, Sampled};
+use crate::loaders::{FateOf, FileCount, RoleIn, Sampled};
 use crate::scalars::{DateTime, Int64, Json, JsonString};
 
 /// A run.
@@ -167,6 +167,13 @@ impl Run {
     /// What keeps it from being deleted: a hold on it, or else on its project.
     async fn hold(&self, ctx: &Context<'_>) -> Result<Option<Hold>> {
         Hold::on_first(ctx, &[Subject::Run(self.0.id), Subject::Project(self.0.project_id)]).await
+    }
+
+    /// The rule that will be the first to take it, as things stand; none: none will.
+    #[graphql(complexity = "storage::COST + child_complexity")]
+    async fn retention(&self, ctx: &Context<'_>) -> Result<Option<RunRetention>> {
+        let fate = ctx.request()?.loader.load_one(FateOf(self.0.id)).await.or_graphql()?;
+        Ok(fate.map(RunRetention))
     }
 
     /// Its tags.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod deletions;
+mod retention;
 mod server_info;
 mod storage;
 
@@ -22,7 +23,13 @@ use server_info::ServerInfo;
 
 /// The root of queries, in groups.
 #[derive(Debug, Default, MergedObject)]
-pub struct Query(MainQuery, deletions::DeletionQueries, storage::StorageQueries, audit::AuditQueries);
+pub struct Query(
+    MainQuery,
+    deletions::DeletionQueries,
+    retention::RetentionQueries,
+    storage::StorageQueries,
+    audit::AuditQueries,
+);
 
 /// What the client asks for, and what does not stand apart.
 #[derive(Debug, Default)]
