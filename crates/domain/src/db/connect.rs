@@ -37,7 +37,8 @@ impl Db {
                 .set_application_name("counterweight")
                 .map_sqlx_postgres_opts(|options| options.options(POSTGRES_TIMEOUTS))
                 .sqlx_logging(true)
-                .sqlx_logging_level(LOG_LEVEL);
+                .sqlx_logging_level(LOG_LEVEL)
+                .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW);
             let pool = Database::connect(options).await?;
             Ok(Self { readers: pool.clone(), writer: pool, env, jobs_added, heeds_read_only: false })
         } else {
@@ -69,6 +70,8 @@ fn sqlite_path(url: &str) -> Option<&str> {
 const INCREMENTAL: i64 = 2;
 /// In kibibytes, for each reader: a page of a long listing touches more than `SQLite`'s own two megabytes.
 const READER_CACHE: &str = "-8192";
+/// A statement that takes longer is in the log, without its values.
+const SLOW: Duration = Duration::from_secs(1);
 const LOG_LEVEL: log::LevelFilter = log::LevelFilter::Trace;
 
 async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection> {
@@ -78,6 +81,7 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .sqlx_logging(true)
         .sqlx_logging_level(LOG_LEVEL)
+        .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW)
         .map_sqlx_sqlite_opts(move |options| {
             let options = options
                 .journal_mode(SqliteJournalMode::Wal)
