@@ -1,6 +1,8 @@
 //! The server that is measured: started on an empty store, filled, and asked.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,12 +22,19 @@ use crate::service::Service;
 use crate::setup::{Deadline, Setup, stored_bytes};
 use crate::table::{Column, Figure, Place, Report};
 
+/// What the server's own log says.
+pub(crate) const SLOW: Figure = Figure("statements of more than a second", 0);
+
 /// The memory of a whole row.
 pub(crate) const MEMORY: Figure = Figure("memory of the server: now / peak, MiB", 0);
 
 const PARQUET: &str =
     "query($project: String, $run: String!) { project(name: $project, entityName: \"admin\") {
     run(name: $run) { parquetHistory(liveKeys: [\"_step\"]) { parquetUrls liveData } } } }";
+
+/// The database in a server's folder, and its log.
+const SQLITE: &str = "counterweight.db";
+const LOG: &str = "log";
 
 /// Runs made by one request, and requests under way at once.
 const RUNS_AT_ONCE: usize = 50;
@@ -102,13 +111,23 @@ pub(crate) struct Counterweight {
 
 impl Counterweight {
     pub(crate) async fn start(setup: &Setup, store: &Store) -> anyhow::Result<Self> {
+        Self::start_with(setup, store, &[]).await
+    }
+
+    /// The same with settings that a row needs.
+    pub(crate) async fn start_with(
+        setup: &Setup,
+        store: &Store,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let postgres = match store {
             Store::Sqlite => None,
             Store::Postgres(url) => Some(PostgresDatabase::make(url).await?),
         };
         let folder = setup.folder()?;
-        let mut command = command(setup, &folder, postgres.as_ref())?;
-        let service = Service::start(&mut command)?;
+        let mut command = command(setup, &folder, postgres.as_ref(), settings)?;
+        let said = || std::fs::read_to_string(folder.path().join(LOG)).unwrap_or_default();
+        let service = Service::start(&mut command).with_context(said)?;
         Ok(Self { service, client: load::client()?, command, folder, postgres })
     }
 
@@ -120,6 +139,41 @@ impl Counterweight {
         self.client = load::client()?;
         self.ask("{ viewer { id } }", json!({})).await?;
         Ok((self, started.elapsed()))
+    }
+
+    /// Kills it, and starts it again. Nobody waits until the leases of the killed process are over: they are ended by
+    /// hand. Nor does what was killed count as one of the five attempts of periodic work, which would come again later.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        const END_LEASES: &str = "UPDATE job SET lease_until = 0, attempt = 0 WHERE state = 'running'";
+        self.service.kill()?;
+        let database = self.database().await?;
+        database.execute_unprepared(END_LEASES).await?;
+        database.close().await?;
+        self.service = Service::start(&mut self.command)?;
+        self.client = load::client()?;
+        Ok(())
+    }
+
+    /// How many of its statements took more than a second.
+    pub(crate) fn slow_statements(&self) -> anyhow::Result<f64> {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG))?;
+        Ok(log.lines().filter(|line| line.contains("slow statement")).count() as f64)
+    }
+
+    /// Where it keeps objects.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.folder.path().join("objects")
+    }
+
+    /// The bytes of its database.
+    pub(crate) async fn database_bytes(&self) -> anyhow::Result<f64> {
+        match &self.postgres {
+            Some(database) => database.bytes().await,
+            None => {
+                let file = |end| std::fs::metadata(self.folder.path().join(format!("{SQLITE}{end}")));
+                Ok(["", "-wal"].map(file).into_iter().flatten().map(|file| file.len() as f64).sum())
+            }
+        }
     }
 
     /// Stops it, and starts it again when `work` has been done on its database.
@@ -138,7 +192,7 @@ impl Counterweight {
     pub(crate) async fn database(&self) -> anyhow::Result<DatabaseConnection> {
         let url = match &self.postgres {
             Some(database) => database.url(),
-            None => format!("sqlite://{}", self.folder.path().join("counterweight.db").display()),
+            None => format!("sqlite://{}", self.folder.path().join(SQLITE).display()),
         };
         Ok(Database::connect(url).await?)
     }
@@ -146,6 +200,7 @@ impl Counterweight {
     /// Stops it and removes what it stored; its size until then, in bytes.
     pub(crate) async fn stop(mut self) -> anyhow::Result<f64> {
         self.service.stop().await?;
+        std::fs::remove_file(self.folder.path().join(LOG))?;
         let mut bytes = stored_bytes(self.folder.path())?;
         if let Some(database) = self.postgres {
             bytes += database.bytes().await?;
@@ -306,17 +361,30 @@ async fn write_lines(client: Client, url: String, seed: u64, lines: usize) -> an
 }
 
 /// Settings of whoever runs this must not change what is measured.
-fn command(setup: &Setup, folder: &TempDir, postgres: Option<&PostgresDatabase>) -> anyhow::Result<Command> {
+fn command(
+    setup: &Setup,
+    folder: &TempDir,
+    postgres: Option<&PostgresDatabase>,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Command> {
     let mut command = Command::new(setup.server()?);
     command.env_clear().current_dir(folder.path());
     // Runs that only lie there do not crash in the middle of a measurement.
-    let fixed = [("ADMIN_API_KEY", API_KEY), ("LOG", "error"), ("RUNS__CRASH_AFTER", "1d")];
-    for (setting, value) in fixed.into_iter().chain(setup.settings()) {
+    let fixed = [("ADMIN_API_KEY", API_KEY), ("LOG", "error,sqlx=warn"), ("RUNS__CRASH_AFTER", "1d")];
+    for (setting, value) in fixed.into_iter().chain(settings.iter().copied()).chain(setup.settings()) {
         command.env(format!("COUNTERWEIGHT_{setting}"), value);
     }
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path());
     if let Some(database) = postgres {
         command.args(["--database-url", &database.url()]);
     }
+    command.stderr(File::create(folder.path().join(LOG))?);
     Ok(command)
+}
+
+/// The one number that `SELECT …` gives; zero where that is null.
+pub(crate) async fn number(database: &DatabaseConnection, what: &str) -> anyhow::Result<i64> {
+    let sql = Statement::from_string(database.get_database_backend(), format!("SELECT {what}"));
+    let row = database.query_one_raw(sql).await?.context("no row")?;
+    Ok(row.try_get_by_index::<Option<i64>>(0)?.unwrap_or_default())
 }

@@ -5,10 +5,13 @@
 mod bare;
 mod body;
 mod bound;
+mod copies;
 mod counterweight;
 mod documents;
+mod foreground;
 mod load;
 mod parquet;
+mod passes;
 mod peer;
 mod row;
 mod sdk;
@@ -21,7 +24,9 @@ use std::io::{Write as _, stderr, stdout};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::row::{chart, collect, decades, ingest, many_writers, run_list, scan, start, upload};
+use crate::row::{
+    chart, collect, decades, delete, ingest, killed, many_writers, run_list, scan, start, upload,
+};
 use crate::setup::Setup;
 use crate::table::Report;
 
@@ -51,8 +56,12 @@ enum Row {
     Scan(scan::Options),
     /// Uploads a large file and many small ones.
     Upload(upload::Options),
+    /// Deletes runs by a filter, until their bytes are gone.
+    Delete(delete::Options),
     /// Looks for bytes that nothing refers to, beside a client that goes on.
     Collect(collect::Options),
+    /// Deletes, restores and purges runs while the process is killed again and again.
+    Killed(killed::Options),
     /// Starts on an existing database, and rests.
     Start(start::Options),
     /// Every row that has a size, at 1, 10 and 100 times the same one.
@@ -73,6 +82,8 @@ impl Row {
             "multi-chart",
             "scan",
             "upload",
+            "delete",
+            "killed",
             "collect",
             "start",
         ];
@@ -81,7 +92,7 @@ impl Row {
 
     fn growth() -> anyhow::Result<Vec<Self>> {
         let mut rows = Self::all()?;
-        rows.retain(|row| !matches!(row, Self::Ingest(_)));
+        rows.retain(|row| !matches!(row, Self::Ingest(_) | Self::Killed(_)));
         for row in &mut rows {
             match row {
                 Self::Chart(options) => options.sizes = decades(10_000),
@@ -106,7 +117,9 @@ impl Row {
             Self::MultiChart(options) => Box::pin(chart::run_multi(setup, options, report)).await,
             Self::Scan(options) => Box::pin(scan::run(setup, options, report)).await,
             Self::Upload(options) => Box::pin(upload::run(setup, options, report)).await,
+            Self::Delete(options) => Box::pin(delete::run(setup, options, report)).await,
             Self::Collect(options) => Box::pin(collect::run(setup, options, report)).await,
+            Self::Killed(options) => Box::pin(killed::run(setup, options, report)).await,
             Self::Start(options) => Box::pin(start::run(setup, options, report)).await,
             Self::Growth | Self::Bare(_) => Ok(()),
         }

@@ -9,14 +9,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::body::{Body, KEY};
+use crate::copies::FILE_BYTES;
 use crate::documents::{ACCURACY, BATCH_SIZE, Documents};
 use crate::load;
 use crate::service::{Service, free_port};
-use crate::setup::{Deadline, Setup, stored_bytes};
+use crate::setup::{Deadline, Setup, count_files, stored_bytes};
 use crate::table::Column;
 
 const HEALTH: &str = "/health";
 const LOG: &str = "log";
+const DATABASE: &str = "peer.db";
+const ARTIFACTS: &str = "artifacts";
+const ARTIFACT: &str = "output.log";
 /// What both take at once.
 const POINTS_AT_ONCE: usize = 1000;
 /// What `MLflow` gives at once of one metric.
@@ -40,7 +44,7 @@ impl Peer {
         let folder = setup.folder()?;
         let port = free_port()?;
         let path = folder.path().display();
-        let (database, artifacts) = (format!("sqlite:///{path}/peer.db"), format!("{path}/artifacts"));
+        let (database, artifacts) = (format!("sqlite:///{path}/{DATABASE}"), format!("{path}/{ARTIFACTS}"));
         let mut command;
         if column == Column::FastTrackMl {
             // Its path is absolute with two slashes, that of SQLAlchemy with four.
@@ -112,6 +116,35 @@ impl Peer {
             self.post("runs/log-batch", json!({"run_id": id, "metrics": metrics, "params": params})).await?;
         }
         Ok(id)
+    }
+
+    /// Gives a run a small artifact, where a client of a local store puts it.
+    pub(crate) fn write_artifact(&self, experiment: &str, run: &str) -> anyhow::Result<()> {
+        let folder = self.folder.path().join(format!("{ARTIFACTS}/{experiment}/{run}/artifacts"));
+        std::fs::create_dir_all(&folder)?;
+        Ok(std::fs::write(folder.join(ARTIFACT), [b'.'; FILE_BYTES])?)
+    }
+
+    /// How many of these there are.
+    pub(crate) fn count_artifacts(&self) -> anyhow::Result<usize> {
+        count_files(&self.folder.path().join(ARTIFACTS), ARTIFACT)
+    }
+
+    /// Deletes a run, so that no list has it.
+    pub(crate) async fn delete_run(&self, run: &str) -> anyhow::Result<()> {
+        self.post("runs/delete", json!({"run_id": run})).await.map(drop)
+    }
+
+    /// Removes what was deleted, for good: `mlflow gc`.
+    pub(crate) async fn collect(&self) -> anyhow::Result<()> {
+        let mut command = Command::new(self.command.get_program());
+        let database = format!("sqlite:///{}", self.folder.path().join(DATABASE).display());
+        command.args(["gc", "--backend-store-uri", &database, "--tracking-uri", &database]);
+        command.current_dir(self.folder.path()).env("PYTHONWARNINGS", "ignore");
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{}", said.trim().lines().next_back().unwrap_or_default());
+        Ok(())
     }
 
     /// Makes a run and writes points of its first metrics, one line of them after the other; its id and its lines,

@@ -133,6 +133,13 @@ impl Service {
         Ok(())
     }
 
+    /// Ends it at once, wherever it is, and waits until it is gone.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.signal("-KILL"), "cannot kill a server");
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// To all its processes; whether there was one.
     fn signal(&self, signal: &str) -> bool {
         let group = format!("-{}", self.child.id());

@@ -175,6 +175,21 @@ pub(crate) fn stored_bytes(folder: &Path) -> anyhow::Result<f64> {
     Ok(bytes)
 }
 
+/// Files below a folder whose names begin so.
+pub(crate) fn count_files(folder: &Path, prefix: &str) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_one = || entry.file_name().to_string_lossy().starts_with(prefix);
+        count += if entry.file_type()?.is_dir() {
+            count_files(&entry.path(), prefix)?
+        } else {
+            usize::from(is_one())
+        };
+    }
+    Ok(count)
+}
+
 /// A moment at which patience ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);

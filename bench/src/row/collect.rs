@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use serde_json::json;
 
 use super::ascending;
-use crate::counterweight::{Counterweight, MEMORY, Store};
+use crate::counterweight::{Counterweight, MEMORY, SLOW, Store};
 use crate::documents::Documents;
-use crate::load::{self, Times, Writer};
+use crate::foreground::Foreground;
+use crate::passes::Passes;
 use crate::setup::Setup;
 use crate::table::{Column, Figure, Place, Report};
 
@@ -33,9 +32,6 @@ const REFERENCES: &str = "INSERT INTO run_file (run_id, name, blob_id, created_a
     WHERE id % 100 <> 0 AND object_key LIKE 'blobs/bench/%'";
 const BY_HAND: &str = "SELECT count(*) FROM blob WHERE state = 'live' AND NOT EXISTS
     (SELECT 1 FROM run_file WHERE run_file.blob_id = blob.id)";
-const COLLECT: &str = "UPDATE schedule SET next_run_at = 0 WHERE name = 'collect'";
-const PAGE: &str = "{ project(name: \"bench\", entityName: \"admin\") { runs(first: 50) { edges { node {
-    id name config summaryMetrics } } } } }";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -71,29 +67,21 @@ async fn measure(setup: &Setup, store: &Store, size: usize, report: &mut Report)
             Ok(database.close().await?)
         })
         .await?;
-    let mut client = Client::of(&server).await?;
+    let mut client = Foreground::of(&server, PROJECT).await?;
     for _ in 0..AT_REST {
         client.ask(&server).await?;
     }
     client.put(report, place, column, (READ, WRITE));
 
     server.service.forget_peak();
-    let (before, database) = (Passes::of(&server).await?, server.database().await?);
-    database.execute_unprepared(COLLECT).await?;
-    let mark = loop {
-        client.ask(&server).await?;
-        let now = Passes::of(&server).await?;
-        if now.count > before.count {
-            break now.mark_seconds - before.mark_seconds;
-        }
-    };
-    database.close().await?;
-    report.put(place, MARK, column, [size as f64 / mark]);
+    let pass = Passes::one(&server, async || client.ask(&server).await).await?;
+    report.put(place, MARK, column, [size as f64 / pass.mark_seconds]);
     if *store == Store::Sqlite {
         report.put(place, MARK, Column::Bound, [size as f64 / by_hand.as_secs_f64()]);
     }
     client.put(report, place, column, (READ_BESIDE, WRITE_BESIDE));
     server.report_memory(report, place, MEMORY, column);
+    report.put(place, SLOW, column, [server.slow_statements()?]);
     server.stop().await.map(drop)
 }
 
@@ -115,60 +103,4 @@ async fn insert(database: &DatabaseConnection, size: usize) -> anyhow::Result<()
 
 fn statement(database: &DatabaseConnection, sql: &str) -> Statement {
     Statement::from_string(database.get_database_backend(), sql)
-}
-
-/// One that reads and writes, each request after the last answer.
-struct Client {
-    http: reqwest::Client,
-    writer: Writer,
-    written: usize,
-    reads: Vec<Duration>,
-    writes: Vec<Duration>,
-}
-
-impl Client {
-    async fn of(server: &Counterweight) -> anyhow::Result<Self> {
-        let writer = server.writers(PROJECT, 1, 1).await?.pop().context("no writer")?;
-        Ok(Self { http: load::client()?, writer, written: 0, reads: Vec::new(), writes: Vec::new() })
-    }
-
-    async fn ask(&mut self, server: &Counterweight) -> anyhow::Result<()> {
-        let sent = Instant::now();
-        server.ask(PAGE, json!({})).await?;
-        self.reads.push(sent.elapsed());
-        let (sent, body) = (Instant::now(), self.writer.body.starting_at(self.written));
-        load::send(&self.http, &self.writer.url, body).await?;
-        self.writes.push(sent.elapsed());
-        self.written += 1;
-        Ok(())
-    }
-
-    /// What it noticed since the last time.
-    fn put(&mut self, report: &mut Report, place: Place, column: Column, (read, write): (Figure, Figure)) {
-        for (figure, times) in [(read, &mut self.reads), (write, &mut self.writes)] {
-            let times: Times = times.drain(..).collect();
-            report.put(place, figure, column, [50, 99, 100].map(|percent| times.percentile(percent)));
-        }
-    }
-}
-
-/// What the server tells of its passes.
-struct Passes {
-    count: f64,
-    mark_seconds: f64,
-}
-
-impl Passes {
-    async fn of(server: &Counterweight) -> anyhow::Result<Self> {
-        let text = server.get(&format!("{}/metrics", server.service.url)).await?;
-        let text = String::from_utf8_lossy(&text);
-        let value = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-            line.unwrap_or(0.0)
-        };
-        Ok(Self {
-            count: value("counterweight_gc_phase_seconds_count{phase=\"reclaim\"}"),
-            mark_seconds: value("counterweight_gc_phase_seconds_sum{phase=\"mark\"}"),
-        })
-    }
 }

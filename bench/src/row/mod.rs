@@ -2,7 +2,9 @@
 
 pub(crate) mod chart;
 pub(crate) mod collect;
+pub(crate) mod delete;
 pub(crate) mod ingest;
+pub(crate) mod killed;
 pub(crate) mod many_writers;
 pub(crate) mod run_list;
 pub(crate) mod scan;
