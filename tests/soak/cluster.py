@@ -50,9 +50,9 @@ class Member:
         self.process.wait()
 
     def stop(self):
-        """Asks it to end, and tells whether it did so well."""
+        """Asks it to end, and tells whether it did so well. One that has just begun does not listen yet."""
         self.process.terminate()
-        return self.process.wait(timeout=90) == 0
+        return self.process.wait(timeout=90) in (0, -signal.SIGTERM)
 
     def memory(self):
         """Bytes that it has in memory now, and the most that it had since it started."""
@@ -160,7 +160,10 @@ class Killer(threading.Thread):
             member.kill9()
             self.kills.append((time.time(), member.name))
             time.sleep(self.rng.random() / 2)
-            member.start()
+            try:
+                member.start()
+            except (AssertionError, RuntimeError) as error:
+                self.ledger.fail("killer", f"{member.name} did not start again: {error}")
 
 
 class Observer(threading.Thread):

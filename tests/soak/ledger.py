@@ -36,9 +36,9 @@ class Ledger:
         with self.lock:
             self.counts[what] += number
 
-    def fail(self, who, what, story=()):
+    def fail(self, who, what, story=(), at=None):
         with self.lock:
-            self.failures.append(Failure(time.time(), who, what, list(story)))
+            self.failures.append(Failure(at or time.time(), who, what, list(story)))
 
     def events(self):
         with self.lock:
@@ -53,7 +53,7 @@ class Ledger:
             elif "count" in entry:
                 self.count(entry["count"])
             else:
-                self.fail(file.stem, entry["failure"], entry["story"])
+                self.fail(file.stem, entry["failure"], entry["story"], entry["at"])
 
 
 class Diary:
@@ -63,4 +63,4 @@ class Diary:
         self.file = file.open("a", buffering=1)
 
     def write(self, **entry):
-        self.file.write(json.dumps(entry) + "\n")
+        self.file.write(json.dumps({"at": time.time(), **entry}) + "\n")

@@ -52,7 +52,7 @@ def lines(outcome):
         failed=sum(1 for check in outcome.checks if not check.holds),
         checks=len(outcome.checks),
         minutes=outcome.seconds / 60,
-        events=ledger.events(),
+        events=outcome.events,
         passes=len(observer.passes),
         removed=outcome.removed,
         missing=outcome.missing,
@@ -75,8 +75,10 @@ def operations(outcome):
     for kind, times in sorted(ledger.milliseconds.items(), key=lambda pair: -len(pair[1])):
         p99 = sorted(times)[int(len(times) * 0.99)]
         yield f"| {kind} | {len(times):,} | {statistics.median(times):.1f} | {p99:.1f} |"
-    events, removed = ledger.events() / outcome.seconds, outcome.removed / outcome.seconds
-    yield f"\nThat is {events:.0f} events and {removed:.0f} removed objects a second. Besides:\n"
+    events, removed = outcome.events / outcome.seconds, outcome.removed / outcome.seconds
+    looks = ledger.events() - outcome.events
+    yield f"\n{looks:,} of them are the last look at everything, which is not counted above. Before it there were"
+    yield f"{events:.0f} events and {removed:.0f} removed objects a second. Besides:\n"
     for what, number in sorted(ledger.counts.items()):
         yield f"- {what}: {number:,}"
 

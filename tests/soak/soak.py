@@ -138,6 +138,7 @@ class Outcome:
     version: str
     seed: int
     seconds: float
+    events: int
     ledger: Ledger
     observer: Observer
     killer: Killer
@@ -186,12 +187,12 @@ def play(cluster, options, ledger):
             if author.is_alive():
                 ledger.fail(author.name, "did not come to its end", author.caller.story)
         trainers.end(ledger)
-        seconds = time.monotonic() - begun
+        seconds, events = time.monotonic() - begun, ledger.events()
         killer.ending.set()
         killer.join()
     finally:
         trainers.close()
-    return authors, killer, seconds
+    return authors, killer, seconds, events
 
 
 def make_registry(cluster, ledger):
@@ -211,7 +212,7 @@ def soak(options, folder):
         make_registry(cluster, ledger)
         observer.look()
         observer.start()
-        authors, killer, seconds = play(cluster, options, ledger)
+        authors, killer, seconds, events = play(cluster, options, ledger)
         print("soak: waiting until all is quiet", flush=True)
         if not cluster.change_settings(variables(AT_THE_END)):
             ledger.fail("cluster", "a worker did not end well")
@@ -232,7 +233,17 @@ def soak(options, folder):
         cluster.discard()
     date = time.strftime("%Y-%m-%d", time.gmtime(ledger.begun))
     return Outcome(
-        options.command, date, version, options.seed, seconds, ledger, observer, killer, checks, removed
+        options.command,
+        date,
+        version,
+        options.seed,
+        seconds,
+        events,
+        ledger,
+        observer,
+        killer,
+        checks,
+        removed,
     )
 
 
@@ -245,7 +256,7 @@ def parse(arguments):
     parser.add_argument(
         "--seed", type=int, default=random.SystemRandom().getrandbits(32), help="of every choice"
     )
-    parser.add_argument("--authors", type=int, default=4, help="threads that send the client's requests")
+    parser.add_argument("--authors", type=int, default=6, help="threads that send the client's requests")
     parser.add_argument("--trainers", type=int, default=2, help="processes with the released client")
     parser.add_argument(
         "--pause", type=float, default=0.05, help="mean seconds between two actions of an author"

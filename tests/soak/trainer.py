@@ -24,7 +24,7 @@ ENTITY = "admin"
 MOST = 6
 LINES = 100
 # What the client raises where a server went away under it; the call is made again.
-PASSING = (requests.ConnectionError, requests.Timeout, wandb.errors.CommError, ApiFailed)
+PASSING = (requests.RequestException, wandb.errors.CommError, ApiFailed)
 ATTEMPTS = 6
 
 
