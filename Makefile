@@ -1,5 +1,5 @@
 # The things one does here. Each says what it installs, and does nothing twice.
-.PHONY: run test test-all check web schema bench
+.PHONY: run test test-all check web schema bench soak
 
 SERVER := counterweight-server
 PAGE := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
@@ -34,6 +34,12 @@ web/dist/index.html: $(PAGE)
 schema: web
 	cargo run --locked --quiet -p $(SERVER) -- schema > schema.graphql.new
 	mv schema.graphql.new schema.graphql
+
+# Goes on for long while processes are killed; see docs/SOAK.md. Longer: make soak ARGS="--minutes 40"
+soak: web
+	scripts/setup.sh
+	cargo build --locked --release -p $(SERVER)
+	scripts/soak.sh $(ARGS)
 
 # Measures the built program beside its bounds and its peers; see bench/README.md.
 # One row alone: make bench ARGS="chart --sizes 1000,100000"

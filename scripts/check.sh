@@ -87,6 +87,7 @@ if $all; then
       step "wandb $client on $database and $store" sdk "$client" "$database" "$store" --kills 100 --long
     done
   done
+  step "soak, in short" env COUNTERWEIGHT_BIN=target/debug/counterweight scripts/soak.sh --minutes 2
 else
   step "wandb 0.31 on sqlite and a folder" sdk 0.31 sqlite folder
   step "wandb 0.31 on postgres and s3" sdk 0.31 postgres s3

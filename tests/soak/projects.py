@@ -3,6 +3,9 @@
 import dataclasses
 import time
 
+# Such projects that an author has at most.
+MOST_LIVE = 3
+
 
 @dataclasses.dataclass(eq=False)
 class Side:
@@ -33,7 +36,7 @@ class Projects:
             yield lambda name=name: self.must_be_gone(name)
 
     def make(self):
-        if len(self.live) >= 3:
+        if len(self.live) >= MOST_LIVE:
             return self.delete()
         author = self.author
         self.begun += 1

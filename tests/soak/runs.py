@@ -36,7 +36,7 @@ class Runs:
         self.author = author
         self.begun = 0
         self.live = []
-        # Archived or held until the end.
+        # With the time until which each can be had back for certain.
         self.archived = []
         self.held = []
         self.gone = []
@@ -59,7 +59,8 @@ class Runs:
     def farewell(self):
         for run in [*self.live, *self.held]:
             yield lambda run=run: self.read(run)
-        for name in self.gone[-100:]:
+        # Their time is over by now.
+        for name in [run.name for run, _ in self.archived] + self.gone[-100:]:
             yield lambda name=name: self.must_be_gone(name)
 
     def path(self, run):
