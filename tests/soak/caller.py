@@ -9,7 +9,7 @@ import urllib.parse
 import urllib3
 
 # How long a request is sent again; far longer than a restart.
-PATIENCE = 90
+PATIENCE = 180
 # What passes, by status and by code.
 PASSING = {408, 429, 502, 503, 504}
 PASSING_CODES = {"CONFLICT", "UNAVAILABLE", "READ_ONLY"}

@@ -35,7 +35,7 @@ class Member:
                 [BINARY, *self.command], env=self.environment, stdout=log, stderr=log
             )
         if self.address:
-            eventually(self.is_ready, every=0.05)
+            eventually(self.is_ready, within=180, every=0.05)
 
     def is_ready(self):
         if self.process.poll() is not None:

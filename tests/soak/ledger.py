@@ -39,6 +39,7 @@ class Ledger:
     def fail(self, who, what, story=(), at=None):
         with self.lock:
             self.failures.append(Failure(at or time.time(), who, what, list(story)))
+        print(f"soak: FAILURE of {who}: {what[:500]}", flush=True)
 
     def events(self):
         with self.lock:

@@ -101,12 +101,16 @@ class Trainer:
         self.saved[name] = saved
 
     def download(self, artifact, version):
+        # From the server, not from the client's cache. `skip_cache` would do, but loses files: its threads share the
+        # place that each writes to.
         root = self.folder / "back"
-        shutil.rmtree(root, ignore_errors=True)
-        self.event("download", lambda: artifact.download(root=str(root), skip_cache=True))
+        for known in (root, self.folder / "cache"):
+            shutil.rmtree(known, ignore_errors=True)
+        self.event("download", lambda: artifact.download(root=str(root)))
         files = self.versions[version][1]
         got = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
-        self.must(got.keys() == files.keys(), f"data:{version} has {len(got)} of {len(files)} files")
+        lacking = sorted(files.keys() - got.keys())
+        self.must(not lacking, f"data:{version} has {len(got)} of {len(files)} files, and not {lacking}")
         wrong = [path for path in files if got[path] != files[path]]
         self.must(not wrong, f"data:{version} has other bytes in {wrong}")
 

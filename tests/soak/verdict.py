@@ -154,13 +154,11 @@ def receipts(cluster, rng):
 
 
 def internal_errors(cluster):
-    """What processes wrote down as errors of their own."""
+    """What processes wrote down as errors of their own. What was unavailable was asked for again."""
     errors = [
         f"{member.name}: {line.strip()[:300]}"
         for member in cluster.members
         for line in member.log.read_text().splitlines()
-        if re.search(r"\bERROR\b|panicked", line)
+        if re.search(r'"level":"ERROR"|panicked', line) and '"code":"UNAVAILABLE"' not in line
     ]
-    return Check(
-        "no process logged an error", not errors, f"{len(errors)}" + "".join(f"\n{e}" for e in errors[:20])
-    )
+    return Check("no process logged an error", not errors, "; ".join(errors[:20]) or "none")
