@@ -35,10 +35,11 @@ TRASH, ARCHIVE = 5, 20
 SETTINGS = {
     "retention.trash": f"{TRASH}s",
     "retention.archive": f"{ARCHIVE}s",
+    "retention.artifacts": f"{TRASH}s",
     "gc.interval": "1s",
     "gc.grace": "2s",
     "gc.min_age": "1s",
-    "gc.upload_window": "2m",
+    "gc.upload_window": "10m",
     "runs.crash_after": "20s",
     "history.settle_after": "5s",
     "worker.poll": "200ms",

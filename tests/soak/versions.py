@@ -13,8 +13,9 @@ MOST_HELD = 3
 COLLECTIONS = 3
 # Files of a version that most reads look at; some look at all.
 SAMPLE = 8
-# How long the shortest-lived are kept, in seconds.
-SHORT = 10
+# How long those are kept that nobody deletes, in seconds; and those that are held before their time is over, which
+# on a busy machine takes its time.
+SHORT, HELD_TTL = 10, 90
 
 FIELDS = """artifactCollectionMembership(name: $name) {
     versionIndex artifact { id state files(first: 200) { edges { node { name directUrl } } } }
@@ -164,14 +165,21 @@ class Versions:
         self.author.must(found["artifactCollectionMembership"] is None, f"deleted version {name} is there")
 
     def delete_one(self):
-        version = self.pick()
-        if version:
-            self.author.caller.mutate(
-                "deleteArtifact", "clientMutationId", {"NOT_FOUND"}, artifactID=version.id, deleteAliases=True
-            )
-            self.forget(version)
-            self.must_be_gone(version.name)
-            self.must_name_nothing(version)
+        author, version, begun = self.author, self.pick(), time.time()
+        if version is None:
+            return
+        author.caller.mutate(
+            "deleteArtifact", "clientMutationId", {"NOT_FOUND"}, artifactID=version.id, deleteAliases=True
+        )
+        self.forget(version)
+        self.must_be_gone(version.name)
+        self.must_name_nothing(version)
+        if author.rng.random() < 0.3:
+            author.stage.ending.wait(author.rng.random() * author.stage.trash * 0.8)
+            if author.undo("restoreArtifact", begun + author.stage.trash, artifactID=version.id):
+                self.gone.remove(version.name)
+                self.live.append(version)
+                self.read(version, all_files=True)
 
     def forget(self, version):
         self.live.remove(version)
@@ -248,11 +256,9 @@ class Versions:
         """Its time is over long before it is looked at."""
         if len(self.held) >= MOST_HELD:
             return
-        begun = time.time()
-        version = self.log(self.author.project, "held", self.author.files(12), ttl=4 * SHORT)
+        version = self.log(self.author.project, "held", self.author.files(12), ttl=HELD_TTL)
         self.author.caller.mutate("holdArtifact", "hold { id }", id=version.id, reason="until the end")
-        if time.time() < begun + 4 * SHORT:
-            self.held.append(version)
+        self.held.append(version)
 
 
 def md5(content):
