@@ -8,6 +8,7 @@ import dataclasses
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -275,6 +276,8 @@ def parse(arguments):
 
 def main():
     options = parse(sys.argv[1:])
+    # So that what was started is ended as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"soak: seed {options.seed}, logs in {folder}", flush=True)
     outcome = soak(options, folder)

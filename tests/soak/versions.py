@@ -253,7 +253,7 @@ class Versions:
             self.read(version)
 
     def hold_for_good(self):
-        """Its time is over long before it is looked at."""
+        """Its time is over before it is looked at, unless it was made at the very end."""
         if len(self.held) >= MOST_HELD:
             return
         version = self.log(self.author.project, "held", self.author.files(12), ttl=HELD_TTL)
