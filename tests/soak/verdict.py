@@ -37,7 +37,7 @@ class Check:
     found: str
 
 
-def drain(cluster, within=240):
+def drain(cluster, within=600):
     """Waits until nothing is under way; what still is then."""
     deadline = time.monotonic() + within
     while True:
