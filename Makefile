@@ -35,7 +35,7 @@ schema: web
 	cargo run --locked --quiet -p $(SERVER) -- schema > schema.graphql.new
 	mv schema.graphql.new schema.graphql
 
-# Goes on for long while processes are killed; see docs/SOAK.md. Longer: make soak ARGS="--minutes 40"
+# Clients at work while servers and workers are killed; then everything is compared. Longer: make soak ARGS="--minutes 40"
 soak: web
 	scripts/setup.sh
 	cargo build --locked --release -p $(SERVER)

@@ -114,7 +114,7 @@ class Trainers:
         self.ending.touch()
         for number, process in enumerate(self.processes, 1):
             try:
-                process.wait(timeout=180)
+                process.wait(timeout=900)
             except subprocess.TimeoutExpired:
                 process.kill()
                 ledger.fail(f"trainer-{number}", "did not come to its end")
@@ -185,7 +185,7 @@ def play(cluster, options, ledger):
                 )
         stage.ending.set()
         for author in authors:
-            author.join(timeout=180)
+            author.join(timeout=900)
             if author.is_alive():
                 ledger.fail(author.name, "did not come to its end", author.caller.story)
         trainers.end(ledger)

@@ -89,7 +89,7 @@ class Trainer:
         run.save(str(self.folder / "model.bin"), base_path=str(self.folder), policy="now")
         artifact = wandb.Artifact("data", "dataset")
         artifact.add_dir(str(source), skip_cache=True, policy="immutable")
-        self.event("log_artifact", lambda: run.log_artifact(artifact).wait(timeout=120))
+        self.event("log_artifact", lambda: run.log_artifact(artifact).wait(timeout=600))
         self.versions[artifact.version] = (name, files)
         used = self.rng.choice(list(self.versions))
         self.download(self.event("use_artifact", lambda: run.use_artifact(f"data:{used}")), used)

@@ -23,8 +23,9 @@ OPEN = {
     "receipts that are not issued": "SELECT count(*) FROM receipt WHERE issued_at IS NULL",
 }
 # Those that are not done, without what workers do again and again.
-JOBS = """SELECT kind, count(*) FROM job WHERE state <> 'done' AND kind NOT IN
-    ('expire_artifacts', 'crash_stale_runs', 'collect', 'seal_audit', 'prune_jobs') GROUP BY kind"""
+PERIODIC = ["apply_retention", "expire_artifacts", "crash_stale_runs", "collect", "seal_audit", "prune_jobs"]
+JOBS = f"""SELECT kind, count(*) FROM job
+    WHERE state <> 'done' AND kind NOT IN ({", ".join(repr(kind) for kind in PERIODIC)}) GROUP BY kind"""
 USAGE = "query ($entity: String) { storageUsage(entityName: $entity) { totalBytes databaseBytes } }"
 
 
