@@ -1,7 +1,6 @@
 mod uploads;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -143,9 +142,7 @@ impl Staged {
     fn create(root: Arc<FilePath>, place: PathBuf) -> io::Result<Self> {
         let mut number = 1;
         loop {
-            let mut path = place.clone().into_os_string();
-            path.push(format!("#{number}"));
-            let path = PathBuf::from(path);
+            let path = staging_path(&place, number);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let file = Arc::new(file);
@@ -268,52 +265,42 @@ fn delete(root: &FilePath, files: &LocalFileSystem, locations: Vec<Result<Path>>
             Err(_) => {}
         }
     }
-    for (folder, places) in by_folder {
-        let leftovers = staging_leftovers(&folder);
-        for (index, place) in &places {
-            let removed = remove(root, place, &leftovers);
-            if let Err(error) = removed {
-                results[*index] = Err(failure(error));
-            }
+    for (index, place) in by_folder.values().flatten() {
+        if let Err(error) = remove(root, place) {
+            results[*index] = Err(failure(error));
         }
-        if let Err(error) = sync_up(root, remove_emptied(root, &folder)) {
-            for (index, _) in places {
-                results[index] = Err(failure(io::Error::new(error.kind(), error.to_string())));
+    }
+    // All are removed before the first folder is synced: that writes most of it down, and the other syncs find little to do.
+    let kept = by_folder.keys().map(|folder| remove_emptied(root, folder));
+    let changed: BTreeSet<&FilePath> = kept.flat_map(|folder| up_to(root, folder)).collect();
+    for folder in changed {
+        if let Err(error) = missing_is_fine(sync(folder)) {
+            let inside = by_folder.iter().filter(|(of, _)| of.starts_with(folder));
+            for (index, _) in inside.flat_map(|(_, places)| places) {
+                results[*index] = Err(failure(io::Error::new(error.kind(), error.to_string())));
             }
         }
     }
     results
 }
 
-type Leftovers = io::Result<BTreeMap<OsString, Vec<PathBuf>>>;
-
-/// The files that killed uploads left in the folder, by the name of the object they were meant for.
-fn staging_leftovers(folder: &FilePath) -> Leftovers {
-    let mut leftovers: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(leftovers),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if let Some((object, number)) = name.to_str().and_then(|name| name.rsplit_once('#'))
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            leftovers.entry(object.into()).or_default().push(entry.path());
-        }
-    }
-    Ok(leftovers)
-}
-
-fn remove(root: &FilePath, place: &FilePath, leftovers: &Leftovers) -> io::Result<()> {
+/// Removes an object, and what killed uploads left of it. It is staged by one at a time, so that has numbers without gaps.
+fn remove(root: &FilePath, place: &FilePath) -> io::Result<()> {
     missing_is_fine(fs::remove_file(place))?;
     uploads::forget_all(root, place)?;
-    let leftovers = leftovers.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-    for path in place.file_name().and_then(|name| leftovers.get(name)).into_iter().flatten() {
-        missing_is_fine(fs::remove_file(path))?;
+    for number in 1.. {
+        match fs::remove_file(staging_path(place, number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            removed => removed?,
+        }
     }
     Ok(())
+}
+
+fn staging_path(place: &FilePath, number: u64) -> PathBuf {
+    let mut path = place.to_owned().into_os_string();
+    path.push(format!("#{number}"));
+    path.into()
 }
 
 /// Removes the folder and its parents as far as they are empty; returns the first that stays.
@@ -334,11 +321,13 @@ fn sync(folder: &FilePath) -> io::Result<()> {
 
 /// Syncs the folder and its parents up to the root, for a parent may be as new as the object in it.
 fn sync_up(root: &FilePath, folder: &FilePath) -> io::Result<()> {
-    folder
-        .ancestors()
-        .take_while(|folder| folder.starts_with(root))
-        // A folder that somebody has just emptied and removed holds nothing to be kept.
-        .try_for_each(|folder| missing_is_fine(sync(folder)))
+    // A folder that somebody has just emptied and removed holds nothing to be kept.
+    up_to(root, folder).try_for_each(|folder| missing_is_fine(sync(folder)))
+}
+
+/// The folder and its parents, the root being the last.
+fn up_to<'a>(root: &FilePath, folder: &'a FilePath) -> impl Iterator<Item = &'a FilePath> {
+    folder.ancestors().take_while(move |folder| folder.starts_with(root))
 }
 
 fn folder_of(place: &FilePath) -> &FilePath {

@@ -264,7 +264,7 @@ async fn deleting_takes_the_leftovers_of_a_killed_upload_along() {
     let backend = TestStore::local();
     let folder = backend.root().join("runs/1");
     fs::create_dir_all(&folder).unwrap();
-    for name in ["a#1", "a#12", "ab#1", "a#b"] {
+    for name in ["a#1", "a#2", "ab#1", "a#b"] {
         fs::write(folder.join(name), "left").unwrap();
     }
     backend.blobs.delete_many(&[key("runs/1/a")]).await[0].1.as_ref().unwrap();
