@@ -98,13 +98,37 @@ pub async fn doom(tx: &WriteTx, doom: Doom, ids: &[BlobId], sweep_after: Timesta
     update(tx, sql, values, ids).await
 }
 
-/// Doomed blobs whose grace is over at `now`: those that never failed first, then the longest doomed, so that
-/// objects which the store will not delete hold up no other.
+/// Doomed blobs whose grace is over at `now`: those that never failed first, each in the order in which they became due, so
+/// that objects which the store will not delete hold up no other.
 pub async fn due_for_sweep(source: &impl Source, now: Timestamp, limit: u64) -> Result<Vec<Candidate>> {
-    // Index: ix_blob_sweep up to now; the due ones are sorted.
-    let batch = "SELECT * FROM blob WHERE state = 'doomed' AND sweep_after <= $1 \
-                 ORDER BY sweep_failures, doomed_at, id LIMIT $2";
-    select(source, batch, "sweep_failures, doomed_at, id", [now.into(), rows(limit)]).await
+    let mut due = due_in_order(source, Tried::Never, now, limit).await?;
+    let left = limit.saturating_sub(due.len() as u64);
+    if left > 0 {
+        due.extend(due_in_order(source, Tried::InVain, now, left).await?);
+    }
+    Ok(due)
+}
+
+/// Whether the store was asked before to delete something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    Never = 0,
+    InVain = 1,
+}
+
+async fn due_in_order(
+    source: &impl Source,
+    tried: Tried,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<Candidate>> {
+    // Index: ix_blob_sweep, in its order.
+    let batch = format!(
+        "SELECT * FROM blob WHERE state = 'doomed' AND (CASE WHEN sweep_failures > 0 THEN 1 ELSE 0 END) = {} \
+         AND sweep_after <= $1 ORDER BY sweep_after, id LIMIT $2",
+        tried as u8
+    );
+    select(source, &batch, "sweep_after, id", [now.into(), rows(limit)]).await
 }
 
 /// Takes the grace from a batch of blobs that an administrator wanted gone at once. Whether there may be more.
