@@ -60,6 +60,8 @@ impl<'a> Act<'a> {
 pub(crate) enum Topic<'a> {
     /// Runs.
     Runs(&'a [RunId]),
+    /// Runs, each with how many of what go with it.
+    Weighed(&'a [(RunId, Counts)]),
     /// Versions.
     Artifacts(&'a [ArtifactId]),
     /// A collection.
@@ -74,34 +76,45 @@ pub(crate) enum Topic<'a> {
 pub(crate) async fn record(tx: &WriteTx, act: Act<'_>, topic: Topic<'_>) -> Result<()> {
     const COLLECTION: (&str, &str) =
         ("'/' || r.name", "artifact_collection r JOIN project p ON p.id = r.project_id");
+    let run = || (SubjectKind::Run, hold::source(HoldKind::Run));
     match topic {
-        Topic::Runs(ids) => insert(tx, act, SubjectKind::Run, hold::source(HoldKind::Run), ids).await,
+        Topic::Runs(ids) => insert(tx, act, run(), &alike(act, ids)).await,
+        Topic::Weighed(runs) => insert(tx, act, run(), runs).await,
         Topic::Artifacts(ids) => {
-            insert(tx, act, SubjectKind::Artifact, hold::source(HoldKind::Artifact), ids).await
+            insert(tx, act, (SubjectKind::Artifact, hold::source(HoldKind::Artifact)), &alike(act, ids)).await
         }
-        Topic::Collection(id) => insert(tx, act, SubjectKind::Collection, COLLECTION, &[id]).await,
+        Topic::Collection(id) => {
+            insert(tx, act, (SubjectKind::Collection, COLLECTION), &alike(act, &[id])).await
+        }
         Topic::Project(id) => {
-            insert(tx, act, SubjectKind::Project, hold::source(HoldKind::Project), &[id]).await
+            insert(tx, act, (SubjectKind::Project, hold::source(HoldKind::Project)), &alike(act, &[id])).await
         }
         Topic::Objects(objects) => insert_objects(tx, act, objects).await,
     }
 }
 
+/// Things with each of which the same goes.
+fn alike<Id: Copy>(act: Act<'_>, ids: &[Id]) -> Vec<(Id, Counts)> {
+    ids.iter().map(|id| (*id, Counts::of(act.counts))).collect()
+}
+
 async fn insert<Id: Copy + Into<Value>>(
     tx: &WriteTx,
     act: Act<'_>,
-    kind: SubjectKind,
-    (path, from): (&str, &str),
-    ids: &[Id],
+    (kind, (path, from)): (SubjectKind, (&str, &str)),
+    things: &[(Id, Counts)],
 ) -> Result<()> {
-    for ids in ids.chunks(BATCH) {
-        // Plan: primary keys.
+    for things in things.chunks(BATCH) {
+        let rows: Vec<String> =
+            (0..things.len()).map(|row| format!("({})", dialect::placeholders(6 + 2 * row, 2))).collect();
+        // Plan: primary keys. Both databases name the columns of VALUES so.
         let sql = format!(
-            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, subject_id, entity_id, path, reason, counts, \
-             digest) \
-             SELECT $1, $2, $3, $4, r.id, e.id, e.name || '/' || p.name || {path}, $5, $6, $7 \
-             FROM {from} JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({}) ORDER BY r.id",
-            dialect::placeholders(7, ids.len())
+            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, reason, digest, subject_id, counts, entity_id, \
+             path) \
+             SELECT $1, $2, $3, $4, $5, $6, r.id, v.column2, e.id, e.name || '/' || p.name || {path} \
+             FROM (VALUES {}) AS v CROSS JOIN {from} JOIN entity e ON e.id = p.entity_id WHERE r.id = v.column1 \
+             ORDER BY r.id",
+            rows.join(", ")
         );
         let values = [
             tx.now().into(),
@@ -109,10 +122,10 @@ async fn insert<Id: Copy + Into<Value>>(
             act.action.to_value().into(),
             kind.to_value().into(),
             act.reason.into(),
-            Counts::of(act.counts).to_string().into(),
             act.digest.into(),
         ];
-        let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
+        let rows = things.iter().flat_map(|(id, counts)| [(*id).into(), counts.to_string().into()]);
+        let values = values.into_iter().chain(rows);
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     }
     Ok(())

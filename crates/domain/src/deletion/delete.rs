@@ -13,7 +13,7 @@ use super::{
 };
 use crate::account::Caller;
 use crate::artifact::NamedPlace;
-use crate::audit::{self, Act, Action, Topic};
+use crate::audit::{self, Act, Action, Counts, Topic};
 use crate::bulk::{Refused, Which};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
@@ -181,10 +181,12 @@ async fn put_away(
     let weights = weigh(tx, &ids).await?;
     for run in &runs {
         cancel_archive_deadline(tx, run).await?;
-        let weight = weights.get(&run.id).map_or((0, 0), |weight| (weight.file_count, weight.file_bytes));
-        let counts = [("files", weight.0), ("bytes", weight.1)];
-        audit::record(tx, act.with(&counts), Topic::Runs(&[run.id])).await?;
     }
+    let weighed = ids.iter().map(|id| {
+        let weight = weights.get(id).map_or((0, 0), |weight| (weight.file_count, weight.file_bytes));
+        (*id, Counts::of(&[("files", weight.0), ("bytes", weight.1)]))
+    });
+    audit::record(tx, act, Topic::Weighed(&weighed.collect::<Vec<_>>())).await?;
     let moved = run_entity::Entity::update_many()
         .col_expr(Column::Lifecycle, Expr::value(Lifecycle::Deleted.to_value()))
         .col_expr(Column::ArchivedUntil, Expr::value(None::<Timestamp>))
