@@ -216,7 +216,7 @@ pub(crate) async fn purge(
     Entity::update_many().set(emptied).filter(Column::Id.eq(id)).exec(tx.connection()).await?;
     let before = left;
     for table in CHILDREN {
-        let rows = Rows { table, key: "id", owner: "artifact_id", id: id.0 };
+        let rows = Rows { table, key: "id", owner: "artifact_id", ids: &[id.0] };
         left -= receipt::remove_rows(tx, deletion_id, rows, left).await?;
         if left <= 0 {
             return Ok(None);

@@ -23,7 +23,7 @@ use crate::receipt::{self, Rows};
 use crate::run::{Lifecycle, Tags};
 
 /// Rows that one transaction removes.
-pub(super) const BATCH: i64 = 1000;
+const BATCH: i64 = 1000;
 /// Runs or versions that one transaction buries.
 const AT_ONCE: i64 = 100;
 
@@ -123,13 +123,10 @@ async fn purge_runs(tx: &WriteTx, deletion_id: &str, due: Vec<RunId>) -> Result<
         .into_tuple()
         .all(tx.connection())
         .await?;
-    let (mut left, mut emptied) = (BATCH, Vec::with_capacity(buried.len()));
-    for id in buried {
-        let Some(room) = remove_children(tx, deletion_id, id, left).await? else { break };
-        left = room;
-        emptied.push(id);
+    if !buried.is_empty() && remove_children(tx, deletion_id, &buried).await? {
+        note_purged(tx, deletion_id, &buried).await?;
     }
-    note_purged(tx, deletion_id, &emptied).await
+    Ok(())
 }
 
 /// Nothing can be purged now: perhaps something is held, perhaps something is not due.
@@ -248,19 +245,16 @@ pub(super) async fn bury(tx: &WriteTx, which: Condition) -> Result<u64> {
     Ok(buried.rows_affected)
 }
 
-/// Removes up to `left` of the run's rows, for a deletion. Once nothing is left of them, answers how many more there could have been.
-pub(super) async fn remove_children(
-    tx: &WriteTx,
-    deletion_id: &str,
-    run_id: RunId,
-    mut left: i64,
-) -> Result<Option<i64>> {
+/// Removes a batch of the rows of these runs, for a deletion. Answers whether nothing is left of them.
+pub(super) async fn remove_children(tx: &WriteTx, deletion_id: &str, runs: &[RunId]) -> Result<bool> {
+    let ids: Vec<i64> = runs.iter().map(|id| id.0).collect();
+    let mut left = BATCH;
     for (table, key) in CHILDREN {
-        let rows = Rows { table, key, owner: "run_id", id: run_id.0 };
+        let rows = Rows { table, key, owner: "run_id", ids: &ids };
         left -= receipt::remove_rows(tx, Some(deletion_id), rows, left).await?;
         if left <= 0 {
-            return Ok(None);
+            return Ok(false);
         }
     }
-    Ok(Some(left))
+    Ok(true)
 }

@@ -7,7 +7,7 @@ use sea_orm::{
     QuerySelect as _,
 };
 
-use super::purge::{BATCH, bury, remove_children};
+use super::purge::{bury, remove_children};
 use super::{Deletion, DeletionState, Purge, records};
 use crate::artifact;
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
@@ -85,19 +85,16 @@ async fn remove_runs(tx: &WriteTx, deletion_id: &str, project_id: ProjectId) -> 
         .await?;
     // A writer that came before is waited for; one that comes after finds the project gone.
     runs::load_apart_from_project(tx, &ids).await?;
-    let mut left = BATCH;
-    let mut emptied = Vec::with_capacity(ids.len());
-    for id in &ids {
-        let Some(room) = remove_children(tx, deletion_id, *id, left).await? else { break };
-        left = room;
-        emptied.push(*id);
+    if ids.is_empty() {
+        return Ok(true);
     }
-    let all = emptied.len() == ids.len() && ids.len() < usize::try_from(RUNS).map_err(Error::internal)?;
-    if !emptied.is_empty() {
-        receipt::items(tx, deletion_id, HoldKind::Run, &emptied).await?;
-        let numbers: Vec<i64> = emptied.iter().map(|id| id.0).collect();
-        receipt::purged(tx, deletion_id, SubjectKind::Run, &numbers).await?;
-        bury(tx, Condition::all().add(run::Column::Id.is_in(emptied))).await?;
+    if !remove_children(tx, deletion_id, &ids).await? {
+        return Ok(false);
     }
+    receipt::items(tx, deletion_id, HoldKind::Run, &ids).await?;
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    receipt::purged(tx, deletion_id, SubjectKind::Run, &numbers).await?;
+    let all = ids.len() < usize::try_from(RUNS).map_err(Error::internal)?;
+    bury(tx, Condition::all().add(run::Column::Id.is_in(ids))).await?;
     Ok(all)
 }

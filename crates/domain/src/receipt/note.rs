@@ -18,7 +18,7 @@ use crate::id::{ArtifactId, BlobId};
 /// Ids per statement.
 const BATCH: usize = 1000;
 
-/// Rows that belong to something that goes.
+/// Rows that belong to things that go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
     /// Their table.
@@ -27,8 +27,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) key: &'a str,
     /// The column with the id of what they belong to, with which an index starts.
     pub(crate) owner: &'a str,
-    /// That id.
-    pub(crate) id: i64,
+    /// Those ids.
+    pub(crate) ids: &'a [i64],
 }
 
 /// Removes up to `limit` of these rows, and notes for the deletion, if there is one, to which objects they referred.
@@ -36,14 +36,27 @@ pub(crate) struct Rows<'a> {
 pub(crate) async fn remove_rows(
     tx: &WriteTx,
     deletion_id: Option<&str>,
-    Rows { table, key, owner, id }: Rows<'_>,
+    Rows { table, key, owner, ids }: Rows<'_>,
     limit: i64,
 ) -> Result<i64> {
-    // The index that starts with the owner, up to the limit; then the key.
-    let sql = format!(
-        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {owner} = $1 LIMIT $2)"
-    );
-    let values: [Value; 2] = [id.into(), limit.into()];
+    // The index that starts with the owner, no further than the limit.
+    let owned = format!("FROM {table} WHERE {owner} IN ({})", dialect::placeholders(0, ids.len()));
+    let limited = format!("{owned} LIMIT ${}", ids.len() + 1);
+    let mut values: Vec<Value> = ids.iter().map(|id| (*id).into()).collect();
+    let count = format!("SELECT COUNT(*) FROM (SELECT 1 {limited}) AS found");
+    let upto = values.iter().cloned().chain([(limit + 1).into()]);
+    let row = tx.connection().query_one_raw(dialect::statement(tx.connection(), count, upto)).await?;
+    let found: i64 = row.ok_or_else(|| Error::internal("a count without a row"))?.try_get_by_index(0)?;
+    if found == 0 {
+        return Ok(0);
+    }
+    // All of them by that index alone, where they are not too many: to name them one by one takes several times as long.
+    let sql = if found <= limit {
+        format!("DELETE {owned}")
+    } else {
+        values.push(limit.into());
+        format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} {limited})")
+    };
     let columns = blob::columns_of(table);
     let (Some(deletion_id), false) = (deletion_id, columns.is_empty()) else {
         let statement = dialect::statement(tx.connection(), sql, values);
