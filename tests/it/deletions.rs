@@ -354,3 +354,15 @@ backend_test!(each_run_is_deleted_and_purged_once_wherever_the_process_dies, |ap
     assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, count);
     assert_eq!(app.number("SELECT COUNT(*) FROM deletion_item WHERE state = 'purged'").await, count);
 });
+
+backend_test!(what_has_no_history_leaves_nothing_to_do_when_it_is_restored, |app| {
+    copies(app, 5).await;
+    app.wait(LEASE).await;
+    change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
+    change(&app.ada, "restoreRuns", by_filter(&json!({}))).await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'live'").await, 5);
+    assert_eq!(
+        app.number("SELECT COUNT(*) FROM job WHERE kind = 'settle_history' AND state = 'ready'").await,
+        0
+    );
+});

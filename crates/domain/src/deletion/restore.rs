@@ -7,6 +7,7 @@ use crate::audit::{self, Act, Action, Topic};
 use crate::bulk::Refused;
 use crate::db::WriteTx;
 use crate::error::{Error, Result};
+use crate::history;
 use crate::id::RunId;
 use crate::job::{self, JobKind};
 use crate::project;
@@ -53,7 +54,9 @@ async fn restore_one(tx: &WriteTx, caller: &Caller, found: Run) -> Result<Run> {
     }
     audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Runs(&[found.id])).await?;
     // It may have ended long ago; what ends in the trash does not settle.
-    job::enqueue(tx, &JobKind::SettleHistory { run_id: found.id }, tx.now()).await?;
+    if history::is_unsettled(tx, found.id).await? {
+        job::enqueue(tx, &JobKind::SettleHistory { run_id: found.id }, tx.now()).await?;
+    }
     let run = revive(tx, &found).await?;
     if let Some(deletion) = left {
         records::settle(tx, &deletion.id).await?;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 use serde_json::Value;
 
 use super::keys::Keys;
 use super::{HistoryStream, Stream};
-use crate::db::Source;
+use crate::db::{Source, dialect};
 use crate::entity::history_stream::{Column, Entity};
 use crate::error::{Error, Result};
 use crate::id::RunId;
@@ -21,6 +21,17 @@ const MOST_LIVE_BYTES: i64 = 16 * 1024 * 1024;
 pub async fn get_streams(db: &impl Source, ids: &[RunId]) -> Result<HashMap<(RunId, Stream), HistoryStream>> {
     let rows = Entity::find().filter(Column::RunId.is_in(ids.iter().copied())).all(db.connection()).await?;
     Ok(rows.into_iter().map(|row| ((row.run_id, row.stream), row)).collect())
+}
+
+/// Whether not all of a run's history is in files to hand out.
+pub(crate) async fn is_unsettled(db: &impl Source, run: RunId) -> Result<bool> {
+    // Plan: indexes that begin with the run. What was cut off a file that was handed out is known to the stream.
+    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM history_chunk WHERE run_id = $1 AND stream = $2) \
+               OR EXISTS (SELECT 1 FROM history_segment WHERE run_id = $1 AND NOT sealed) \
+               OR EXISTS (SELECT 1 FROM history_stream WHERE run_id = $1 AND stream = $2 AND rewritten)";
+    let values = [run.into(), Stream::History.to_value().into()];
+    let found = db.connection().query_one_raw(dialect::statement(db.connection(), sql, values)).await?;
+    Ok(found.is_some())
 }
 
 /// `historyKeys`: none before the first row.
