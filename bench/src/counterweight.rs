@@ -167,13 +167,11 @@ impl Counterweight {
 
     /// The bytes of its database.
     pub(crate) async fn database_bytes(&self) -> anyhow::Result<f64> {
-        match &self.postgres {
-            Some(database) => database.bytes().await,
-            None => {
-                let file = |end| std::fs::metadata(self.folder.path().join(format!("{SQLITE}{end}")));
-                Ok(["", "-wal"].map(file).into_iter().flatten().map(|file| file.len() as f64).sum())
-            }
+        if let Some(database) = &self.postgres {
+            return database.bytes().await;
         }
+        let file = |end| std::fs::metadata(self.folder.path().join(format!("{SQLITE}{end}")));
+        Ok(["", "-wal"].map(file).into_iter().flatten().map(|file| file.len() as f64).sum())
     }
 
     /// Stops it, and starts it again when `work` has been done on its database.

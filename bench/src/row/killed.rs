@@ -75,14 +75,14 @@ async fn measure(
     server = copies::make(server, PROJECT, WANTED, size / 10).await?;
     let client = Foreground::of(&server, PROJECT).await?;
     let database = server.database().await?;
-    let mut storm =
-        Storm { server, database, client, size, kills, column: store.column(), peak: 0.0, audited: 0 };
-    storm.remember().await?;
-    storm.delete(report).await?;
-    storm.restore(report).await?;
-    storm.purge(report).await?;
-    storm.database.close().await?;
-    storm.server.stop().await.map(drop)
+    let mut trial =
+        Trial { server, database, client, size, kills, column: store.column(), peak: 0.0, audited: 0 };
+    trial.remember().await?;
+    trial.delete(report).await?;
+    trial.restore(report).await?;
+    trial.purge(report).await?;
+    trial.database.close().await?;
+    trial.server.stop().await.map(drop)
 }
 
 /// How far something has come.
@@ -93,7 +93,7 @@ struct Progress {
     ended: bool,
 }
 
-struct Storm {
+struct Trial {
     server: Counterweight,
     database: DatabaseConnection,
     client: Foreground,
@@ -106,7 +106,7 @@ struct Storm {
     audited: i64,
 }
 
-impl Storm {
+impl Trial {
     fn place(&self, work: &'static str) -> Place {
         Place { work, size: self.size, of: "runs" }
     }
