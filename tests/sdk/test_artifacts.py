@@ -18,7 +18,8 @@ from server import eventually
 
 pytestmark = pytest.mark.usefixtures("server")
 
-SOON = {"gc.interval": "1s", "gc.grace": "1s", "gc.min_age": "1s", "gc.upload_window": "3s", "worker.poll": "200ms"}
+SOON = {"gc.interval": "1s", "gc.grace": "1s", "gc.min_age": "1s", "gc.upload_window": "3s", "worker.poll": "200ms",
+        "retention.artifacts": "0s"}
 
 
 def write(folder, files):

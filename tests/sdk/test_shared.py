@@ -85,6 +85,8 @@ def test_what_a_writer_logs_after_the_primary_ended_is_kept_and_the_run_stays_fi
     first, second = begin(project, "first", primary=True), begin(project, "second")
     for writer in (first, second):
         writer.wait_for("logged")
+    # A writer of whom no line has come yet would be one that joins, and begins the run anew.
+    eventually(lambda: logged(server, project, "second"))
     end(first)
     assert read_run(f"admin/{project}/together").state == "finished"
     end(second)
