@@ -49,24 +49,17 @@ async fn race<A, B>(
     app.execute(&format!("SELECT pg_advisory_lock({LOCK})")).await;
     let is_done = Cell::new(false);
     let second = async {
-        until(async || waiting(app).await == 1).await;
+        until(async || app.waiting_for_locks().await == 1).await;
         let done = second.await;
         is_done.set(true);
         done
     };
     let end_of_pause = async {
-        until(async || waiting(app).await == 2 || is_done.get()).await;
+        until(async || app.waiting_for_locks().await == 2 || is_done.get()).await;
         app.execute(&format!("SELECT pg_advisory_unlock({LOCK})")).await;
     };
     let (first, second, ()) = Box::pin(async { tokio::join!(first, second, end_of_pause) }).await;
     (first, second)
-}
-
-/// How many connections wait for a lock.
-async fn waiting(app: &TestApp) -> i64 {
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    app.number(waiting).await
 }
 
 /// Leaves bytes in the store that the collector will mark.

@@ -58,6 +58,7 @@ mod slice;
 mod sockets;
 mod statements;
 mod storage;
+#[expect(dead_code, unused_imports, reason = "some of it is for the simulation")]
 mod support;
 mod sweeps;
 mod teams;

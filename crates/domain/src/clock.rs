@@ -1,6 +1,7 @@
-//! Time and randomness, handed in so that every test is deterministic.
+//! Time, randomness and turns, handed in so that every test is deterministic.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -147,11 +148,27 @@ impl Random for SeededRandom {
     }
 }
 
-/// Clock and random source together: all that the product takes from outside itself.
+/// A point of a transaction at which other processes may come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// It is about to begin, and has no lock yet.
+    Begin,
+    /// It has done all it does, and keeps its locks until it commits.
+    Commit,
+}
+
+/// Whoever says which of several processes goes on. Machines run as they like; tests decide.
+pub trait Turns: fmt::Debug + Send + Sync {
+    /// Waits until it is the caller's turn.
+    fn wait(&self, at: Turn) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// Clock, random source and turns together: all that the product takes from outside itself.
 #[derive(Clone, Debug)]
 pub struct Env {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    turns: Option<Arc<dyn Turns>>,
 }
 
 impl Env {
@@ -162,7 +179,20 @@ impl Env {
 
     /// Chosen sources.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random }
+        Self { clock, random, turns: None }
+    }
+
+    /// The same, where someone says whose turn it is.
+    #[must_use]
+    pub fn with_turns(self, turns: Arc<dyn Turns>) -> Self {
+        Self { turns: Some(turns), ..self }
+    }
+
+    /// Waits for this process's turn.
+    pub(crate) async fn turn(&self, at: Turn) {
+        if let Some(turns) = &self.turns {
+            turns.wait(at).await;
+        }
     }
 
     /// The current moment.

@@ -3,8 +3,9 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, TryFutureExt as _};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
@@ -77,8 +78,7 @@ impl Faults {
         self.change(|plan| plan.calls)
     }
 
-    /// What comes of a call.
-    fn pass(&self) -> impl Future<Output = Result<()>> + Send + use<> {
+    fn meet(&self) -> impl Future<Output = Fate> + Send + use<> {
         let (fault, cleared) = self.change(|plan| {
             plan.calls += 1;
             let fault = match plan.failing {
@@ -90,16 +90,12 @@ impl Faults {
             (fault, plan.cleared.clone().notified_owned())
         });
         async move {
-            let kind = match fault {
-                None => return Ok(()),
-                Some(Fault::Unavailable) => io::ErrorKind::ConnectionRefused,
-                Some(Fault::OutOfSpace) => io::ErrorKind::StorageFull,
-                Some(Fault::Silence) => {
-                    cleared.await;
-                    return Ok(());
-                }
-            };
-            Err(Error::Generic { store: "FaultyStore", source: Box::new(io::Error::from(kind)) })
+            match fault {
+                Some(Fault::Silence) => cleared.await,
+                Some(fault) => return Fate::Fails(fault),
+                None => {}
+            }
+            Fate::Passes
         }
     }
 
@@ -108,20 +104,71 @@ impl Faults {
     }
 }
 
+impl Watch for Faults {
+    fn call(&self, _: &'static str) -> BoxFuture<'static, Fate> {
+        self.meet().boxed()
+    }
+}
+
+/// What comes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is made, and answered.
+    Passes,
+    /// It is not made.
+    Fails(Fault),
+    /// It is made, and its answer is lost.
+    Unanswered(Fault),
+}
+
+/// Decides, when it likes, what comes of each call of a store.
+pub trait Watch: fmt::Debug + Send + Sync {
+    /// Waits until the call may be made; it is named for what it does.
+    fn call(&self, name: &'static str) -> BoxFuture<'static, Fate>;
+}
+
+/// Makes a call, as the watch has it.
+async fn meet<T>(fate: BoxFuture<'static, Fate>, call: impl Future<Output = Result<T>>) -> Result<T> {
+    match fate.await {
+        Fate::Passes => call.await,
+        Fate::Fails(fault) => Err(fault.into()),
+        Fate::Unanswered(fault) => {
+            call.await?;
+            Err(fault.into())
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let kind = match fault {
+            Fault::Unavailable | Fault::Silence => io::ErrorKind::ConnectionRefused,
+            Fault::OutOfSpace => io::ErrorKind::StorageFull,
+        };
+        Self::Generic { store: "FaultyStore", source: Box::new(io::Error::from(kind)) }
+    }
+}
+
 /// An object store that fails on command.
 #[derive(Debug)]
 struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
-    faults: Faults,
+    watch: Arc<dyn Watch>,
 }
 
 impl BlobStore {
     /// The same objects, behind a store that fails on command.
     #[must_use]
     pub fn with_faults(&self, faults: &Faults) -> Self {
+        self.watched(Arc::new(faults.clone()))
+    }
+
+    /// The same objects, behind a store each of whose calls waits for what the watch says.
+    #[must_use]
+    pub fn watched(&self, watch: Arc<dyn Watch>) -> Self {
         self.through(|backend| Backend {
-            objects: Arc::new(FaultyStore { inner: backend.objects, faults: faults.clone() }),
-            uploads: Arc::new(FaultyUploads { inner: backend.uploads, faults: faults.clone() }),
+            objects: Arc::new(FaultyStore { inner: backend.objects, watch: Arc::clone(&watch) }),
+            uploads: Arc::new(FaultyUploads { inner: backend.uploads, watch }),
             ..backend
         })
     }
@@ -136,8 +183,7 @@ impl fmt::Display for FaultyStore {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.faults.pass().await?;
-        self.inner.put_opts(location, payload, options).await
+        meet(self.watch.call("put"), self.inner.put_opts(location, payload, options)).await
     }
 
     async fn put_multipart_opts(
@@ -145,58 +191,50 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.faults.pass().await?;
-        let inner = self.inner.put_multipart_opts(location, options).await?;
-        Ok(Box::new(FaultyUpload { inner, faults: self.faults.clone() }))
+        let begun = self.inner.put_multipart_opts(location, options);
+        let inner = meet(self.watch.call("put_multipart"), begun).await?;
+        Ok(Box::new(FaultyUpload { inner, watch: Arc::clone(&self.watch) }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.faults.pass().await?;
-        self.inner.get_opts(location, options).await
+        meet(self.watch.call("get"), self.inner.get_opts(location, options)).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let inner = Arc::clone(&self.inner);
-        let passed = self.faults.pass().map_ok(move |()| inner.delete_stream(locations));
-        passed.try_flatten_stream().boxed()
+        let deleted = async move { Ok(inner.delete_stream(locations).collect::<Vec<_>>().await) };
+        meet(self.watch.call("delete"), deleted).map_ok(stream::iter).try_flatten_stream().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
-        let passed = self.faults.pass().map_ok(move |()| inner.list(prefix.as_ref()));
-        passed.try_flatten_stream().boxed()
+        let listed = async move { Ok(inner.list(prefix.as_ref())) };
+        meet(self.watch.call("list"), listed).try_flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.faults.pass().await?;
-        self.inner.list_with_delimiter(prefix).await
+        meet(self.watch.call("list"), self.inner.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.faults.pass().await?;
-        self.inner.copy_opts(from, to, options).await
+        meet(self.watch.call("copy"), self.inner.copy_opts(from, to, options)).await
     }
 }
 
 #[derive(Debug)]
 struct FaultyUpload {
     inner: Box<dyn MultipartUpload>,
-    faults: Faults,
+    watch: Arc<dyn Watch>,
 }
 
 #[async_trait]
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, part: PutPayload) -> UploadPart {
-        let (passed, put) = (self.faults.pass(), self.inner.put_part(part));
-        Box::pin(async move {
-            passed.await?;
-            put.await
-        })
+        Box::pin(meet(self.watch.call("put_part"), self.inner.put_part(part)))
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.faults.pass().await?;
-        self.inner.complete().await
+        meet(self.watch.call("complete"), self.inner.complete()).await
     }
 
     async fn abort(&mut self) -> Result<()> {
@@ -207,14 +245,13 @@ impl MultipartUpload for FaultyUpload {
 #[derive(Debug)]
 struct FaultyUploads {
     inner: Arc<dyn Uploads>,
-    faults: Faults,
+    watch: Arc<dyn Watch>,
 }
 
 #[async_trait]
 impl MultipartStore for FaultyUploads {
     async fn create_multipart(&self, path: &Path) -> Result<MultipartId> {
-        self.faults.pass().await?;
-        self.inner.create_multipart(path).await
+        meet(self.watch.call("create_multipart"), self.inner.create_multipart(path)).await
     }
 
     async fn put_part(
@@ -224,8 +261,7 @@ impl MultipartStore for FaultyUploads {
         part_idx: usize,
         data: PutPayload,
     ) -> Result<PartId> {
-        self.faults.pass().await?;
-        self.inner.put_part(path, id, part_idx, data).await
+        meet(self.watch.call("put_part"), self.inner.put_part(path, id, part_idx, data)).await
     }
 
     async fn complete_multipart(
@@ -234,19 +270,18 @@ impl MultipartStore for FaultyUploads {
         id: &MultipartId,
         parts: Vec<PartId>,
     ) -> Result<PutResult> {
-        self.faults.pass().await?;
-        self.inner.complete_multipart(path, id, parts).await
+        meet(self.watch.call("complete"), self.inner.complete_multipart(path, id, parts)).await
     }
 
     async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> Result<()> {
-        self.faults.pass().await?;
-        self.inner.abort_multipart(path, id).await
+        meet(self.watch.call("abort"), self.inner.abort_multipart(path, id)).await
     }
 }
 
 impl Uploads for FaultyUploads {
     fn unfinished(&self, prefix: &Path) -> BoxStream<'static, Result<Begun>> {
         let (inner, prefix) = (Arc::clone(&self.inner), prefix.clone());
-        self.faults.pass().map_ok(move |()| inner.unfinished(&prefix)).try_flatten_stream().boxed()
+        let found = async move { Ok(inner.unfinished(&prefix)) };
+        meet(self.watch.call("list"), found).try_flatten_stream().boxed()
     }
 }

@@ -28,7 +28,7 @@ pub use blob::{BlobStore, Listed, ObjectBody, PutLimit, Stored};
 pub use digest::{ContentDigest, ContentHasher, DigestAlgorithm, DigestError, Md5Digest, Md5Hasher};
 pub use error::{BoxError, Cause, Misconfiguration, StorageError};
 #[cfg(any(test, feature = "fault"))]
-pub use fault::{Fault, Faults};
+pub use fault::{Fate, Fault, Faults, Watch};
 pub use key::{KeyError, ObjectKey};
 pub use multipart::{CompletedPart, MOST_PARTS, Part, PartNumber, Unfinished, UploadId, UploadIdError};
 pub use presign::Stat;

@@ -1,6 +1,6 @@
 //! The whole server, without a socket.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use counterweight_domain::account::{self, ApiKey, Email, NewUser};
@@ -25,7 +25,7 @@ use super::consistency;
 use super::cut::MortalClock;
 
 /// When tests begin: 2026-01-01.
-const START: Timestamp = Timestamp(1_767_225_600_000_000);
+pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// The default settings, which the tests name.
 pub(crate) const TRASH: Duration = Duration::from_hours(7 * 24);
@@ -41,6 +41,9 @@ pub(crate) const GC: gc::Settings = gc::Settings {
     upload_window: Duration::from_hours(24),
     throttle: gc::Throttle { objects_per_second: None, bytes_per_second: None },
 };
+
+/// The schema, which takes a while to make.
+static GRAPHQL: OnceLock<GraphQlExecutor> = OnceLock::new();
 
 /// A server with two users, `ada` and `grace`, who share nothing.
 pub(crate) struct TestApp {
@@ -149,15 +152,17 @@ impl TestApp {
 
     /// The one number that `sql` selects.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let rows = self.database.select(sql).await;
-        let [row] = rows.as_slice() else { panic!("{} rows: {sql}", rows.len()) };
-        row.try_get_by_index(0).unwrap()
+        self.database.number(sql).await
     }
 
     /// The texts that `sql` selects, one per row.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
-        let rows = self.database.select(sql).await;
-        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+        self.database.texts(sql).await
+    }
+
+    /// How many connections wait for a lock.
+    pub(crate) async fn waiting_for_locks(&self) -> usize {
+        self.database.waiting_for_locks().await
     }
 
     /// Does something to the database behind the server's back.
@@ -182,7 +187,7 @@ impl TestApp {
 
     /// Whether database and object store agree.
     pub(crate) async fn check_consistency(&self) {
-        consistency::check(self).await;
+        consistency::check(&self.db, &self.database, &self.blobs).await;
     }
 
     /// The end of every test: nothing is left to do, and database and store agree.
@@ -221,7 +226,7 @@ impl Served {
     }
 }
 
-async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState {
+pub(crate) async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState {
     let mut config = load(Flags::default(), []).unwrap();
     assert_eq!((config.retention.trash, config.retention.archive), (TRASH, Some(ARCHIVE)));
     assert_eq!(config.retention.artifacts, TRASH);
@@ -231,14 +236,15 @@ async fn state(db: &Db, blobs: &BlobStore, history: history::Writer) -> AppState
     assert_eq!(config.history.settle_after, SETTLE_AFTER);
     assert_eq!((config.gc.grace, config.urls.lifetime), (GC.grace, URL_LIFETIME));
     assert_eq!(config.retention.interval, GC.interval);
-    let graphql =
-        GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap();
+    let graphql = GRAPHQL.get_or_init(|| {
+        GraphQlExecutor::new(counterweight_graphql::build(), &counterweight_graphql::sdl()).unwrap()
+    });
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let stop = CancellationToken::new();
-    AppState::new(&config, db.clone(), blobs.clone(), history, graphql, metrics, stop).await.unwrap()
+    AppState::new(&config, db.clone(), blobs.clone(), history, graphql.clone(), metrics, stop).await.unwrap()
 }
 
-fn worker_settings() -> Settings {
+pub(crate) fn worker_settings() -> Settings {
     Settings {
         poll: Duration::from_secs(1),
         lease: Duration::from_mins(1),
@@ -252,7 +258,7 @@ fn worker_settings() -> Settings {
     }
 }
 
-async fn sign_up(db: &Db, client: &Client, admin: bool) {
+pub(crate) async fn sign_up(db: &Db, client: &Client, admin: bool) {
     let tx = db.begin_write().await.unwrap();
     let api_key = Some(ApiKey::parse(client.key()).unwrap());
     let email = Some(Email::parse(&format!("{}@example.org", client.name())).unwrap());

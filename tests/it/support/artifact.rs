@@ -53,7 +53,12 @@ impl TestArtifact {
             files.iter().map(|(path, content)| ((*path).to_owned(), (*content).to_owned())).collect();
         let input = Self::input(client, project, collection, &files, more);
         let made = client.mutate("createArtifact", input, "artifact { id state }").await;
-        let text = |field: &str| made["artifact"][field].as_str().unwrap().to_owned();
+        Self::begun(client, project, files, &made["artifact"])
+    }
+
+    /// A version with these files, of which the server has answered `id` and `state`.
+    pub(crate) fn begun(client: &Client, project: &str, files: Vec<(String, String)>, made: &Value) -> Self {
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
         let (id, state) = (text("id"), text("state"));
         Self { id, state, files, client: client.clone(), project: project.to_owned() }
     }
@@ -75,16 +80,26 @@ impl TestArtifact {
         input
     }
 
+    /// What its files hold.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(_, content)| content.as_str())
+    }
+
     /// Of its files, in hex.
     pub(crate) fn digest(&self) -> String {
         digest(&self.files)
     }
 
-    /// Announces its files; the URLs to put them to, none for what is there.
-    pub(crate) async fn announce(&self) -> Vec<Option<String>> {
+    /// What `createArtifactFiles` takes for it.
+    pub(crate) fn files_input(&self) -> Value {
         let spec = |(path, content): &(String, String)| json!({"artifactID": self.id, "name": path, "md5": entry_digest(content)});
         let specs: Vec<_> = self.files.iter().map(spec).collect();
-        let input = json!({"artifactFiles": specs, "storageLayout": "V2"});
+        json!({"artifactFiles": specs, "storageLayout": "V2"})
+    }
+
+    /// Announces its files; the URLs to put them to, none for what is there.
+    pub(crate) async fn announce(&self) -> Vec<Option<String>> {
+        let input = self.files_input();
         let fields = "files { edges { node { name uploadUrl artifact { id } } } }";
         let made = self.client.mutate("createArtifactFiles", input, fields).await;
         let edges = made["files"]["edges"].as_array().unwrap();
@@ -121,12 +136,17 @@ impl TestArtifact {
         .to_string()
     }
 
-    /// Sends a manifest.
-    pub(crate) async fn send_manifest(&self, json: &str, kind: &str) {
-        let input = json!({
+    /// What `createArtifactManifest` takes for it.
+    pub(crate) fn manifest_input(&self, json: &str, kind: &str) -> Value {
+        json!({
             "artifactID": self.id, "name": "wandb_manifest.json", "digest": entry_digest(json), "type": kind,
             "entityName": self.client.entity(), "projectName": self.project, "runName": "",
-        });
+        })
+    }
+
+    /// Sends a manifest.
+    pub(crate) async fn send_manifest(&self, json: &str, kind: &str) {
+        let input = self.manifest_input(json, kind);
         let made = self
             .client
             .mutate("createArtifactManifest", input, "artifactManifest { file { uploadUrl } }")

@@ -1,6 +1,7 @@
 //! A migrated database per test.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
 use std::process::Command;
 
 use counterweight_domain::{Db, Env};
@@ -8,6 +9,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, QueryResult, Statement,
 };
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 const POSTGRES: &str = "COUNTERWEIGHT_TEST_POSTGRES_URL";
 /// Held while the template is made; any number will do.
@@ -51,6 +53,62 @@ impl TestDatabase {
         }
     }
 
+    /// The same in memory, as often as one likes: `SQLite`'s is migrated once, and then copied.
+    pub(crate) async fn create_fast(backend: Backend) -> Self {
+        static MIGRATED: OnceCell<Vec<u8>> = OnceCell::const_new();
+        let Backend::Sqlite = backend else { return Self::create(backend).await };
+        let migrated = MIGRATED.get_or_init(async || {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("test.db");
+            migrate(&format!("sqlite:{}", file.display())).await;
+            // As one file, whatever is still in the log.
+            let (whole, copy) =
+                (connect(&format!("sqlite://{}", file.display())).await, folder.path().join("copy.db"));
+            execute(&whole, &format!("VACUUM INTO '{}'", copy.display())).await;
+            whole.close().await.unwrap();
+            std::fs::read(copy).unwrap()
+        });
+        let memory = Path::new("/dev/shm");
+        let folder =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let file = folder.path().join("test.db");
+        std::fs::write(&file, migrated.await).unwrap();
+        let url = format!("sqlite:{}", file.display());
+        let direct = connect(&url.replacen("sqlite:", "sqlite://", 1)).await;
+        Self { backend, url, direct, folder: Some(folder) }
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Another one after each commit that wrote something.
+    pub(crate) async fn version(&self) -> i64 {
+        self.number(match self.backend {
+            Backend::Sqlite => "PRAGMA data_version",
+            Backend::Postgres => {
+                "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+            }
+        })
+        .await
+    }
+
+    /// How many connections wait for a lock.
+    pub(crate) async fn waiting_for_locks(&self) -> usize {
+        self.connections("wait_event_type = 'Lock'").await
+    }
+
+    /// How many connections are in a transaction that nobody goes on with.
+    pub(crate) async fn idle_transactions(&self) -> usize {
+        self.connections("state LIKE 'idle in transaction%'").await
+    }
+
+    async fn connections(&self, which: &str) -> usize {
+        let sql =
+            format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND {which}");
+        usize::try_from(self.number(&sql).await).unwrap()
+    }
+
     /// Without a table.
     pub(crate) async fn create_empty(backend: Backend) -> Self {
         match backend {
@@ -84,6 +142,19 @@ impl TestDatabase {
             Backend::Postgres => DbBackend::Postgres,
         };
         self.direct.query_all_raw(Statement::from_string(backend, sql)).await.unwrap()
+    }
+
+    /// The one number that `sql` selects.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let rows = self.select(sql).await;
+        let [row] = rows.as_slice() else { panic!("{} rows: {sql}", rows.len()) };
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// The texts that `sql` selects, one per row.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let rows = self.select(sql).await;
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
     /// Runs a statement that answers nothing.

@@ -39,7 +39,7 @@ pub(crate) struct Refusal {
 }
 
 impl Client {
-    pub(super) fn new(router: Router, name: &'static str) -> Self {
+    pub(crate) fn new(router: Router, name: &'static str) -> Self {
         let key = name.repeat(40)[..40].to_owned();
         Self { router, name, entity: name, key, claims: Vec::new() }
     }
@@ -148,11 +148,26 @@ impl Client {
 
     /// Calls a mutation that may be refused.
     pub(crate) async fn attempt(&self, mutation: &str, input: Value) -> Result<(), Refusal> {
-        let body = json!({"query": document(mutation, "__typename"), "variables": {"input": input}});
-        let answer = self.post_graphql(&body).await;
-        let body = answer.json();
+        self.try_mutate(mutation, input, "__typename").await.map(drop)
+    }
+
+    /// The same; answers its payload with `fields`.
+    pub(crate) async fn try_mutate(
+        &self,
+        mutation: &str,
+        input: Value,
+        fields: &str,
+    ) -> Result<Value, Refusal> {
+        let answered = self.try_graphql(&document(mutation, fields), json!({ "input": input })).await;
+        answered.map(|mut data| data[mutation].take())
+    }
+
+    /// The data of an answer, or its first error.
+    pub(crate) async fn try_graphql(&self, query: &str, variables: Value) -> Result<Value, Refusal> {
+        let answer = self.post_graphql(&json!({"query": query, "variables": variables})).await;
+        let mut body = answer.json();
         if answer.status == 200 && body["errors"].is_null() {
-            return Ok(());
+            return Ok(body["data"].take());
         }
         Err(refusal(answer.status, &body))
     }

@@ -4,14 +4,15 @@ mod app;
 mod artifact;
 mod backend;
 mod client;
-mod consistency;
+pub(crate) mod consistency;
 mod cut;
 mod run;
 mod socket;
 mod sweep;
 
 pub(crate) use self::app::{
-    ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, TRASH, TestApp, URL_LIFETIME,
+    ARCHIVE, CRASH_AFTER, GC, PREEMPT_GRACE, SETTLE_AFTER, START, TRASH, TestApp, URL_LIFETIME, sign_up,
+    state, worker_settings,
 };
 pub(crate) use self::artifact::{TestArtifact, lookup};
 pub(crate) use self::backend::{Backend, TestDatabase};

@@ -21,8 +21,18 @@ pub(crate) const CONSOLE: &str = "output.log";
 pub(crate) const SUMMARY: &str = "wandb-summary.json";
 
 impl TestRun {
-    pub(super) fn new(client: Client, project: &str, name: &str, id: String) -> Self {
+    pub(crate) fn new(client: Client, project: &str, name: &str, id: String) -> Self {
         Self { id, name: name.to_owned(), project: project.to_owned(), client }
+    }
+
+    /// The same run, at another server.
+    pub(crate) fn at(&self, client: &Client) -> Self {
+        Self { client: client.clone(), ..self.clone() }
+    }
+
+    /// Where it is.
+    pub(crate) fn project(&self) -> &str {
+        &self.project
     }
 
     fn path(&self, rest: &str) -> String {

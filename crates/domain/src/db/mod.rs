@@ -21,7 +21,7 @@ use sea_orm::{
 };
 use tokio::sync::Notify;
 
-use crate::clock::{Env, Timestamp};
+use crate::clock::{Env, Timestamp, Turn};
 use crate::error::{Error, Result};
 use crate::switch::{self, Switch};
 
@@ -78,6 +78,7 @@ impl Db {
 
     /// The same, also while the instance is read-only: for the switches themselves.
     pub(crate) async fn begin_write_always(&self) -> Result<WriteTx> {
+        self.env.turn(Turn::Begin).await;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -151,6 +152,7 @@ impl WriteTx {
 
     /// Makes it last.
     pub async fn commit(self) -> Result<()> {
+        self.env.turn(Turn::Commit).await;
         self.tx.commit().await?;
         if self.adds_jobs.into_inner() {
             self.jobs_added.notify_one();

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Takes one guard after the other out of a copy of the tree, and says how many seeds of the simulation it takes to notice.
+#
+#   scripts/mutations.sh [SEEDS] [NAME…]     all of tests/mutations, within 10000 seeds each
+#
+# Each patch asks `mutated("its name")`, so that one build has them all; the program itself has no such switch.
+# COUNTERWEIGHT_TEST_POSTGRES_URL must be set, for those that show only there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seeds=${1:-10000}
+[ $# -eq 0 ] || shift
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then
+  for patch in tests/mutations/*.patch; do
+    names+=("$(basename "$patch" .patch)")
+  done
+fi
+
+copy=${COUNTERWEIGHT_MUTATIONS_DIR:-$(mktemp -d)}
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+cp -r --parents web/dist "$copy"
+for patch in tests/mutations/*.patch; do
+  patch --quiet -d "$copy" -p1 <"$patch"
+done
+cat >>"$copy/crates/domain/src/lib.rs" <<'RUST'
+
+/// Whether the guard of this name is taken out.
+#[allow(clippy::disallowed_methods)]
+pub fn mutated(name: &str) -> bool {
+    static OUT: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var("COUNTERWEIGHT_MUTATION").unwrap_or_default());
+    *OUT == name
+}
+RUST
+cd "$copy"
+cargo test --locked --no-run -p counterweight-tests --test simulation
+
+printf '%-16s %-10s %7s  %s\n' mutation database seeds 'what noticed'
+missed=0
+for name in "${names[@]}"; do
+  database=sqlite
+  ! grep -q '^# postgres' "tests/mutations/$name.patch" || database=postgres
+  count=$seeds
+  [ $database = sqlite ] || count=$((seeds * 10))
+  if COUNTERWEIGHT_MUTATION=$name COUNTERWEIGHT_SIMULATION_SEEDS=$count COUNTERWEIGHT_SIMULATION_DATABASE=$database \
+    cargo test --locked --quiet -p counterweight-tests --test simulation -- --exact what_must_always_hold_does >"$name.log" 2>&1; then
+    printf '%-16s %-10s %7s  %s\n' "$name" "$database" "> $seeds" nothing
+    missed=1
+    continue
+  fi
+  took=$(grep -oE 'after [0-9]+ seeds' "$name.log" | grep -oE '[0-9]+' | tail -1)
+  why=$(grep -B1 -E '^seed [0-9]+, after' "$name.log" | head -1)
+  printf '%-16s %-10s %7s  %s\n' "$name" "$database" "${took:-?}" "$(printf %s "$why" | cut -c1-110)"
+done
+exit $missed
