@@ -152,6 +152,29 @@ backend_test!(a_deleted_sequence_is_back_with_the_first_version_that_is_restored
     assert_eq!(lookup(&ada, "demo", "data:latest").await.unwrap().0, other.id);
 });
 
+backend_test!(what_was_never_committed_does_not_come_back_and_keeps_nothing_from_it, |app| {
+    let ada = app.keeping(&app.ada);
+    let whole = version(&ada, "one").await;
+    let begun = TestArtifact::begin(&ada, "demo", "data", &[("x", "two")]).await;
+    let query =
+        "{ project(entityName: \"ada\", name: \"demo\") { artifactCollection(name: \"data\") { id } } }";
+    let sequence = ada.graphql(query, ()).await["project"]["artifactCollection"]["id"].take();
+    ada.mutate("deleteArtifactSequence", json!({"artifactSequenceID": sequence}), "__typename").await;
+    let query = "{ deletions(entityName: \"ada\") { edges { node { id } } } }";
+    let id = ada.graphql(query, ()).await["deletions"]["edges"][0]["node"]["id"].take();
+    assert_eq!(trash(&ada).await, ["data:v0"]);
+    let later = json!({"id": id, "purgeAfter": "2026-03-01T00:00:00Z"});
+    ada.mutate("extendDeletion", later, "__typename").await;
+    let refused = ada.refused("restoreArtifact", json!({"artifactID": begun.id})).await;
+    assert_eq!(refused.code, "NOT_FOUND");
+    ada.mutate("restoreDeletion", json!({"id": id}), "__typename").await;
+    assert_eq!(lookup(&ada, "demo", "data:v0").await.unwrap().0, whole.id);
+    app.run_jobs().await;
+    assert_eq!(record(&ada, &id).await["state"], "PURGED", "of the one there is nothing left");
+    assert_eq!(app.rows("artifact_upload").await, 0);
+    assert_eq!(whole.read("x").await.as_deref(), Some("one"));
+});
+
 backend_test!(artifacts_that_went_with_a_run_come_back_by_themselves, |app| {
     let ada = app.keeping(&app.ada);
     let run = ada.run("demo", "r").await;

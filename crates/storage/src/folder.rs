@@ -284,7 +284,8 @@ fn delete(root: &FilePath, files: &LocalFileSystem, locations: Vec<Result<Path>>
     results
 }
 
-/// Removes an object, and what killed uploads left of it. It is staged by one at a time, so that has numbers without gaps.
+/// Removes an object, and what killed uploads left of it: as a key is written by one upload at a time and each takes the first
+/// free number, their numbers have no gaps.
 fn remove(root: &FilePath, place: &FilePath) -> io::Result<()> {
     missing_is_fine(fs::remove_file(place))?;
     uploads::forget_all(root, place)?;

@@ -34,14 +34,15 @@ const CHILDREN: &[&str] =
 /// What becomes of a deleted version.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Going {
-    /// It can be restored until then, and goes with its deletion. What was never committed cannot be restored.
+    /// It goes with its deletion, and can be restored until then; what was never committed goes at once.
     Trash(Timestamp),
     /// Its rows go by a job of their own.
     AtOnce,
 }
 
 /// Puts versions that the caller may delete into the trash, or none where something keeps one of them: gone from every lookup
-/// at once, restorable until `purge_after`. Their places are never given to others. Answers those that were there.
+/// at once, restorable until `purge_after`, if they were committed. Their places are never given to others. Answers those that
+/// were there, as they are now.
 pub(crate) async fn put_away(
     tx: &WriteTx,
     act: Act<'_>,
@@ -116,7 +117,7 @@ pub(super) async fn mark_deleted(
     let purge_after: SimpleExpr = match going {
         Going::Trash(until) => {
             let is_whole = Expr::col(Column::State).eq(ArtifactState::Committed.to_value());
-            Expr::case(is_whole, Expr::val(until)).finally(Expr::val(tx.now())).into()
+            Expr::case(is_whole, Expr::val(until)).into()
         }
         Going::AtOnce => Expr::cust("NULL"),
     };

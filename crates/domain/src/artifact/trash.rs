@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::id::{ArtifactId, CollectionId, MembershipId, ProjectId};
 use crate::project;
 
+/// Ids per statement.
+const BATCH: usize = 500;
+
 /// A version that came back from the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
@@ -87,6 +90,23 @@ async fn find_home(tx: &WriteTx, caller: &Caller, id: ArtifactId) -> Result<Coll
 
 fn is_in_trash(version: &Artifact) -> bool {
     version.state == ArtifactState::Deleted && version.purge_after.is_some()
+}
+
+/// Those of these versions that can be brought back still.
+pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec<ArtifactId>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(BATCH) {
+        // Plan: the primary key.
+        let query = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .filter(Column::State.eq(ArtifactState::Deleted))
+            .filter(Column::PurgeAfter.gt(tx.now()))
+            .order_by_asc(Column::Id);
+        found.extend(query.into_tuple::<ArtifactId>().all(tx.connection()).await?);
+    }
+    Ok(found)
 }
 
 /// Brings a version back from the trash: with its place, its links, and the names that no other version has taken meanwhile.

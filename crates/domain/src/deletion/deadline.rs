@@ -88,6 +88,7 @@ async fn move_deadline(tx: &WriteTx, record: Deletion, to: Timestamp) -> Result<
     if moved.rows_affected == 0 {
         return Err(ended());
     }
-    job::reschedule(tx, &JobKind::PurgeDeletion { deletion_id: record.id.clone() }, to).await?;
+    // It finds for itself when the next of it is due: some may go at once, as what was never committed does.
+    job::reschedule(tx, &JobKind::PurgeDeletion { deletion_id: record.id.clone() }, tx.now()).await?;
     records::get(tx, &record.id).await
 }

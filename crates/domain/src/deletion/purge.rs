@@ -93,11 +93,11 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
 async fn purge_items(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     hold::freeze(tx).await?;
     let runs = due(tx, &record.id, ItemKind::Run, Held::No).await?;
-    let versions = due(tx, &record.id, ItemKind::Artifact, Held::No).await?;
-    if runs.is_empty() && versions.is_empty() {
-        return wait(tx, record).await;
-    }
     if runs.is_empty() {
+        let versions = due(tx, &record.id, ItemKind::Artifact, Held::No).await?;
+        if versions.is_empty() {
+            return wait(tx, record).await;
+        }
         versions::purge(tx, &record.id, versions, BATCH).await?;
     } else {
         purge_runs(tx, &record.id, runs.into_iter().map(RunId).collect()).await?;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::purge::CHILDREN;
+use super::records::NewItem;
 use super::*;
 use crate::test_support::{TestDb, backend_test};
 
@@ -58,6 +59,17 @@ async fn assert_purged(test: &TestDb) {
                 COALESCE(host, '-') || '|' || COALESCE(notes, '-') FROM run WHERE id = 1";
     assert_eq!(test.texts(left).await, ["run1|purged||[]|-|-"]);
 }
+
+backend_test!(a_deletion_is_about_more_things_than_a_statement_takes, |test| {
+    deleted_run(&test, 3).await;
+    let count = 9000;
+    let item = |id| NewItem::new(ItemKind::Artifact, id, format!("data:v{id}"), ItemState::Pending);
+    let tx = test.db.begin_write().await.unwrap();
+    records::add_items(&tx, DELETION, (0..count).map(item).collect()).await.unwrap();
+    tx.commit().await.unwrap();
+    let items = "SELECT COUNT(*) FROM deletion_item WHERE kind = 'artifact'";
+    assert_eq!(test.number(items).await, count);
+});
 
 backend_test!(before_the_deadline_nothing_happens, |test| {
     deleted_run(&test, 3).await;

@@ -19,6 +19,9 @@ use crate::job::{self, JobKind};
 use crate::project;
 use crate::receipt::{self, Receipt};
 
+/// Rows per statement.
+const BATCH: usize = 1000;
+
 /// Begins the record of a deletion, with nothing in it.
 pub(super) async fn open(
     tx: &WriteTx,
@@ -98,10 +101,7 @@ impl NewItem {
 
 /// Adds things to a deletion; those that it has already stay as they are.
 pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Result<()> {
-    if items.is_empty() {
-        return Ok(());
-    }
-    let rows = items.into_iter().map(|new| item::ActiveModel {
+    let mut rows = items.into_iter().map(|new| item::ActiveModel {
         deletion_id: Set(id.to_owned()),
         kind: Set(new.kind),
         subject_id: Set(new.subject_id),
@@ -111,9 +111,14 @@ pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Re
         file_count: Set(new.file_count),
         file_bytes: Set(new.file_bytes),
     });
-    let there = OnConflict::new().do_nothing().to_owned();
-    item::Entity::insert_many(rows).on_conflict(there).exec_without_returning(tx.connection()).await?;
-    Ok(())
+    loop {
+        let some: Vec<_> = rows.by_ref().take(BATCH).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        let there = OnConflict::new().do_nothing().to_owned();
+        item::Entity::insert_many(some).on_conflict(there).exec_without_returning(tx.connection()).await?;
+    }
 }
 
 /// Notes what became of things that were in the trash by a deletion.

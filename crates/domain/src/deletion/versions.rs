@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::records::{self, Growth, NewItem};
 use super::scope::{self, seen_places};
-use super::{Deletion, DeletionKind, ItemKind, ItemState, Wish};
+use super::{Deletion, DeletionKind, ItemKind, ItemState, Wish, deadline_passed};
 use crate::account::{Caller, Role};
 use crate::artifact::{self, Artifact, Collection, CollectionKind, NamedPlace, Restored};
 use crate::audit::{Act, Action};
@@ -142,7 +142,8 @@ pub(super) async fn put_away(
     let artifacts = i64::try_from(gone.len()).map_err(Error::internal)?;
     records::grow(tx, deletion_id, Growth { artifacts, ..Growth::default() }, purge_after).await?;
     let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
-    job::hasten(tx, &purge, purge_after).await
+    let goes_at_once = gone.iter().any(|version| version.purge_after.is_none());
+    job::hasten(tx, &purge, if goes_at_once { tx.now() } else { purge_after }).await
 }
 
 fn link(place: &NamedPlace) -> NewItem {
@@ -168,16 +169,22 @@ fn numbers(places: &[crate::id::MembershipId]) -> Vec<i64> {
     places.iter().map(|id| id.0).collect()
 }
 
-/// Brings back all versions that a deletion has in the trash.
+/// Brings back all versions that a deletion has in the trash. `DEADLINE_PASSED` when nothing of it can come back any more.
 pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Result<()> {
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
-    for id in records::pending(tx, &record.id, ItemKind::Artifact, None).await? {
-        restore_version(tx, caller, ArtifactId(id)).await?;
+    let pending = records::pending(tx, &record.id, ItemKind::Artifact, None).await?;
+    let is_over = pending.is_empty();
+    let restorable = artifact::restorable(tx, pending.into_iter().map(ArtifactId).collect()).await?;
+    if restorable.is_empty() && !is_over {
+        return Err(deadline_passed("deletion"));
+    }
+    for id in restorable {
+        restore_version(tx, caller, id).await?;
     }
     Ok(())
 }
 
-/// Removes up to `left` rows of versions of a deletion that are due. Answers those of which nothing is left.
+/// Removes up to `left` rows of versions of a deletion that are due, and notes those of which nothing is left.
 pub(super) async fn purge(tx: &WriteTx, deletion_id: &str, due: Vec<i64>, mut left: i64) -> Result<()> {
     for id in due {
         let places = artifact::forget_places(tx, ArtifactId(id)).await?;

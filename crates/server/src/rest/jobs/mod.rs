@@ -1,4 +1,4 @@
-//! `/api/v1/runs`: runs as jobs, for schedulers that know only HTTP. The verbs are those that GraphQL has; the shapes are
+//! `/api/v1`: runs as jobs, for schedulers that know only HTTP, and the audit chain. The verbs are those that GraphQL has; the shapes are
 //! told by `openapi.json`. What goes wrong is answered as `{"detail": …}`.
 
 mod audit;
