@@ -188,10 +188,8 @@ pub(super) async fn apply(
         BulkChange::Move { destination } => run::move_to(tx, source.id, *destination, runs).await,
         BulkChange::Edit(edit) => run::edit(tx, edit, runs).await,
         BulkChange::Archive { until } => {
-            for run in runs {
-                let act = Act::by(caller.user_id, Action::Archive);
-                deletion::archive_held(tx, act, run, *until).await?;
-            }
+            let act = Act::by(caller.user_id, Action::Archive);
+            deletion::archive_held(tx, act, runs, *until).await?;
             Ok(Vec::new())
         }
         BulkChange::Delete { deletion_id, with, trash, artifacts } => {

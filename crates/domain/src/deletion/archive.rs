@@ -1,7 +1,8 @@
 //! Out of the listings, and back.
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
+use std::collections::HashSet;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::delete::delete_by_rule;
 use crate::account::{Caller, Role};
@@ -24,28 +25,33 @@ pub async fn archive(tx: &WriteTx, caller: &Caller, id: RunId, retention: Retent
         Lifecycle::Live => {
             let retention = retention.of_project(tx, found.project_id).await?;
             let until = retention.archive.map(|period| tx.now().after(period));
-            archive_held(tx, Act::by(caller.user_id, Action::Archive), found, until).await
+            only(archive_held(tx, Act::by(caller.user_id, Action::Archive), vec![found], until).await?)
         }
         Lifecycle::Archived => Ok(found),
         Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
     }
 }
 
-/// The same of a run that is held, until a moment at which it is deleted.
+/// The same of runs that are held, until a moment at which they are deleted. Answers those that were live before, as they are now.
 pub(crate) async fn archive_held(
     tx: &WriteTx,
     act: Act<'_>,
-    held: Run,
+    mut held: Vec<Run>,
     until: Option<Timestamp>,
-) -> Result<Run> {
-    if held.lifecycle == Lifecycle::Archived {
-        return Ok(held);
-    }
+) -> Result<Vec<Run>> {
+    held.retain(|run| run.lifecycle == Lifecycle::Live);
     if let Some(until) = until {
-        job::enqueue(tx, &JobKind::DeleteArchivedRun { run_id: held.id }, until).await?;
+        for run in &held {
+            job::enqueue(tx, &JobKind::DeleteArchivedRun { run_id: run.id }, until).await?;
+        }
     }
-    audit::record(tx, act, Topic::Runs(&[held.id])).await?;
-    change(tx, &held, Lifecycle::Archived, |row| row.archived_until = Set(until)).await
+    audit::record(tx, act, Topic::Runs(&ids_of(&held))).await?;
+    let archived = run_entity::ActiveModel {
+        lifecycle: Set(Lifecycle::Archived),
+        archived_until: Set(until),
+        ..Default::default()
+    };
+    change(tx, &held, archived).await
 }
 
 /// Lists an archived run again.
@@ -55,7 +61,7 @@ pub async fn unarchive(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> 
         Lifecycle::Live => Ok(found),
         Lifecycle::Archived => {
             audit::record(tx, Act::by(caller.user_id, Action::Unarchive), Topic::Runs(&[id])).await?;
-            revive(tx, &found).await
+            only(revive(tx, &[found]).await?)
         }
         Lifecycle::Deleted | Lifecycle::Purged => Err(Error::not_found("run", id.to_node_id())),
     }
@@ -112,16 +118,29 @@ pub(super) async fn lock(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run
     locked.ok_or_else(|| Error::not_found("run", id.to_node_id()))
 }
 
-/// Makes a run live again, with no deadline.
-pub(super) async fn revive(tx: &WriteTx, found: &Run) -> Result<Run> {
-    cancel_archive_deadline(tx, found).await?;
-    change(tx, found, Lifecycle::Live, |row| {
-        row.archived_until = Set(None);
-        row.deleted_at = Set(None::<Timestamp>);
-        row.purge_after = Set(None);
-        row.revived_at = Set(Some(tx.now()));
-    })
-    .await
+/// Makes runs live again, with no deadline. Answers them as they are now.
+pub(super) async fn revive(tx: &WriteTx, found: &[Run]) -> Result<Vec<Run>> {
+    for run in found {
+        cancel_archive_deadline(tx, run).await?;
+    }
+    let revived = run_entity::ActiveModel {
+        lifecycle: Set(Lifecycle::Live),
+        archived_until: Set(None),
+        deleted_at: Set(None),
+        purge_after: Set(None),
+        revived_at: Set(Some(tx.now())),
+        ..Default::default()
+    };
+    change(tx, found, revived).await
+}
+
+pub(super) fn ids_of(runs: &[Run]) -> Vec<RunId> {
+    runs.iter().map(|run| run.id).collect()
+}
+
+/// The one run that a change was about.
+pub(super) fn only(changed: Vec<Run>) -> Result<Run> {
+    changed.into_iter().next().ok_or_else(|| Error::internal("a change of a run without a run"))
 }
 
 pub(super) async fn cancel_archive_deadline(tx: &WriteTx, found: &Run) -> Result<()> {
@@ -131,28 +150,25 @@ pub(super) async fn cancel_archive_deadline(tx: &WriteTx, found: &Run) -> Result
     Ok(())
 }
 
-/// Moves a run from the lifecycle it was seen in; fails with `Conflict` when someone else moved it meanwhile.
-async fn change(
-    tx: &WriteTx,
-    seen: &Run,
-    to: Lifecycle,
-    also: impl FnOnce(&mut run_entity::ActiveModel),
-) -> Result<Run> {
+/// Moves runs from the lifecycles they were seen in; fails with `Conflict` when someone else moved one meanwhile. Answers them as
+/// they are now.
+async fn change(tx: &WriteTx, seen: &[Run], to: run_entity::ActiveModel) -> Result<Vec<Run>> {
     use run_entity::Column;
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let from: HashSet<Lifecycle> = seen.iter().map(|run| run.lifecycle).collect();
+    // Plan: the primary key.
     let moved = run_entity::Entity::update_many()
-        .col_expr(Column::Lifecycle, Expr::value(to))
-        .filter(Column::Id.eq(seen.id))
-        .filter(Column::Lifecycle.eq(seen.lifecycle))
-        .exec(tx.connection())
+        .set(run_entity::ActiveModel { updated_at: Set(tx.now()), ..to })
+        .filter(Column::Id.is_in(ids_of(seen)))
+        .filter(Column::Lifecycle.is_in(from))
+        .exec_with_returning(tx.connection())
         .await?;
-    if moved.rows_affected == 0 {
+    if moved.len() != seen.len() {
         return Err(Error::Conflict {
-            reason: "the run was archived, deleted or restored meanwhile".to_owned(),
+            reason: "a run was archived, deleted or restored meanwhile".to_owned(),
         });
     }
-    let mut row = seen.clone().into_active_model();
-    row.lifecycle = Set(to);
-    row.updated_at = Set(tx.now());
-    also(&mut row);
-    Ok(row.update(tx.connection()).await?)
+    Ok(moved)
 }

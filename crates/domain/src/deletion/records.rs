@@ -1,5 +1,7 @@
 //! The records of deletions: what was asked for, by whom, why, and what became of each thing.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, JoinType,
@@ -229,6 +231,32 @@ pub(super) async fn pending_of(db: &impl Source, kind: ItemKind, subject: i64) -
         Some(found) => get(db, &found.deletion_id).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// The deletions that these things of a kind are in the trash by, each with what it has of them.
+pub(super) async fn pending_by_deletion(
+    db: &impl Source,
+    kind: ItemKind,
+    subjects: Vec<i64>,
+) -> Result<BTreeMap<String, Vec<i64>>> {
+    let mut found: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    if subjects.is_empty() {
+        return Ok(found);
+    }
+    // Plan: ix_deletion_item_subject.
+    let rows = item::Entity::find()
+        .select_only()
+        .columns([item::Column::DeletionId, item::Column::SubjectId])
+        .filter(item::Column::SubjectId.is_in(subjects))
+        .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .into_tuple::<(String, i64)>()
+        .all(db.connection())
+        .await?;
+    for (deletion, subject) in rows {
+        found.entry(deletion).or_default().push(subject);
+    }
+    Ok(found)
 }
 
 /// What of a kind a deletion has in the trash, in the order of the ids.

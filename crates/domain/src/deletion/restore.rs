@@ -1,6 +1,6 @@
 //! Back from the trash, exactly as it was.
 
-use super::archive::{lock, revive};
+use super::archive::{ids_of, lock, only, revive};
 use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records, versions};
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
@@ -19,49 +19,49 @@ const MOST_AT_ONCE: u64 = 200;
 /// Brings a run back from the trash, or from the archive, exactly as it was.
 pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     let found = lock(tx, caller, id).await?;
-    restore_one(tx, caller, found).await
+    if found.lifecycle == Lifecycle::Live {
+        return Ok(found);
+    }
+    if is_late(tx, &found) {
+        return Err(deadline_passed("run"));
+    }
+    only(bring_back(tx, caller, vec![found]).await?)
 }
 
 /// The same of runs that are held. Answers those whose deadline has passed.
 pub(crate) async fn restore_held(tx: &WriteTx, caller: &Caller, runs: Vec<Run>) -> Result<Vec<Refused>> {
-    let mut refused = Vec::new();
-    for run in runs {
-        let run_id = run.id;
-        match restore_one(tx, caller, run).await {
-            Ok(_) => {}
-            Err(error @ Error::Precondition { .. }) => {
-                refused.push(Refused { run_id, reason: error.to_string() });
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(refused)
+    let (late, going): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| is_late(tx, run));
+    bring_back(tx, caller, going).await?;
+    let reason = deadline_passed("run").to_string();
+    Ok(late.into_iter().map(|run| Refused { run_id: run.id, reason: reason.clone() }).collect())
 }
 
-async fn restore_one(tx: &WriteTx, caller: &Caller, found: Run) -> Result<Run> {
-    if found.lifecycle == Lifecycle::Live {
-        return Ok(found);
+fn is_late(tx: &WriteTx, run: &Run) -> bool {
+    run.lifecycle == Lifecycle::Deleted && run.purge_after.is_some_and(|deadline| deadline <= tx.now())
+}
+
+/// Makes held runs live. Answers those that were not before.
+async fn bring_back(tx: &WriteTx, caller: &Caller, mut runs: Vec<Run>) -> Result<Vec<Run>> {
+    runs.retain(|run| run.lifecycle != Lifecycle::Live);
+    if runs.is_empty() {
+        return Ok(runs);
     }
-    let mut left = None;
-    if found.lifecycle == Lifecycle::Deleted {
-        if found.purge_after.is_some_and(|deadline| deadline <= tx.now()) {
-            return Err(deadline_passed("run"));
-        }
-        left = records::pending_of(tx, ItemKind::Run, found.id.0).await?;
-        if let Some(deletion) = &left {
-            records::note(tx, &deletion.id, ItemKind::Run, &[found.id.0], ItemState::Restored).await?;
-        }
+    let ids = ids_of(&runs);
+    let in_trash = runs.iter().filter(|run| run.lifecycle == Lifecycle::Deleted).map(|run| run.id.0);
+    let left = records::pending_by_deletion(tx, ItemKind::Run, in_trash.collect()).await?;
+    for (deletion, runs) in &left {
+        records::note(tx, deletion, ItemKind::Run, runs, ItemState::Restored).await?;
     }
-    audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Runs(&[found.id])).await?;
-    // It may have ended long ago; what ends in the trash does not settle.
-    if history::is_unsettled(tx, found.id).await? {
-        job::enqueue(tx, &JobKind::SettleHistory { run_id: found.id }, tx.now()).await?;
+    audit::record(tx, Act::by(caller.user_id, Action::Restore), Topic::Runs(&ids)).await?;
+    // They may have ended long ago; what ends in the trash does not settle.
+    for run_id in history::unsettled(tx, &ids).await? {
+        job::enqueue(tx, &JobKind::SettleHistory { run_id }, tx.now()).await?;
     }
-    let run = revive(tx, &found).await?;
-    if let Some(deletion) = left {
-        records::settle(tx, &deletion.id).await?;
+    let back = revive(tx, &runs).await?;
+    for deletion in left.keys() {
+        records::settle(tx, deletion).await?;
     }
-    Ok(run)
+    Ok(back)
 }
 
 /// Undoes a deletion: brings back the project, the runs or the artifacts that it has in the trash; of runs only themselves, not
@@ -88,8 +88,9 @@ async fn restore_runs(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Resul
     let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
     let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
     runs.sort_by_key(|run| run.id);
-    for run in runs {
-        restore_one(tx, caller, run).await?;
+    if runs.iter().any(|run| is_late(tx, run)) {
+        return Err(deadline_passed("run"));
     }
+    bring_back(tx, caller, runs).await?;
     Ok(())
 }

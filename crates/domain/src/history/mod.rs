@@ -39,7 +39,7 @@ pub use self::sample::RowBudget;
 pub use self::segment::{Merge, merge, settle};
 pub use self::spans::WriterId;
 pub(crate) use self::spans::has_lines_of;
-pub(crate) use self::streams::is_unsettled;
+pub(crate) use self::streams::unsettled;
 use self::streams::waits_for_merge;
 pub use self::streams::{get_streams, history_keys};
 pub use self::writer::Writer;

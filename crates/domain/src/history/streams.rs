@@ -23,15 +23,20 @@ pub async fn get_streams(db: &impl Source, ids: &[RunId]) -> Result<HashMap<(Run
     Ok(rows.into_iter().map(|row| ((row.run_id, row.stream), row)).collect())
 }
 
-/// Whether not all of a run's history is in files to hand out.
-pub(crate) async fn is_unsettled(db: &impl Source, run: RunId) -> Result<bool> {
+/// Those of these runs whose history is not all in files to hand out.
+pub(crate) async fn unsettled(db: &impl Source, runs: &[RunId]) -> Result<Vec<RunId>> {
     // Plan: indexes that begin with the run. What was cut off a file that was handed out is known to the stream.
-    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM history_chunk WHERE run_id = $1 AND stream = $2) \
-               OR EXISTS (SELECT 1 FROM history_segment WHERE run_id = $1 AND NOT sealed) \
-               OR EXISTS (SELECT 1 FROM history_stream WHERE run_id = $1 AND stream = $2 AND rewritten)";
-    let values = [run.into(), Stream::History.to_value().into()];
-    let found = db.connection().query_one_raw(dialect::statement(db.connection(), sql, values)).await?;
-    Ok(found.is_some())
+    let sql = format!(
+        "SELECT id FROM run WHERE id IN ({}) AND ( \
+         EXISTS (SELECT 1 FROM history_chunk WHERE run_id = run.id AND stream = $1) \
+         OR EXISTS (SELECT 1 FROM history_segment WHERE run_id = run.id AND NOT sealed) \
+         OR EXISTS (SELECT 1 FROM history_stream WHERE run_id = run.id AND stream = $1 AND rewritten))",
+        dialect::placeholders(1, runs.len())
+    );
+    let values =
+        std::iter::once(Stream::History.to_value().into()).chain(runs.iter().map(|run| (*run).into()));
+    let rows = db.connection().query_all_raw(dialect::statement(db.connection(), sql, values)).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }
 
 /// `historyKeys`: none before the first row.

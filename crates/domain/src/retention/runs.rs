@@ -69,10 +69,8 @@ pub(super) async fn take(
         Action::Archive => {
             let retention = settings.of_project(tx, project.id).await?;
             let until = retention.archive.map(|period| tx.now().after(period));
-            for run in runs {
-                let act = Act::of_itself(Done::Archive).because(Some(&reason));
-                deletion::archive_held(tx, act, run, until).await?;
-            }
+            let act = Act::of_itself(Done::Archive).because(Some(&reason));
+            deletion::archive_held(tx, act, runs, until).await?;
         }
         Action::Delete => deletion::delete_by_rule(tx, rule.user_id, &reason, settings, runs).await?,
     }
