@@ -192,6 +192,31 @@ backend_test!(artifacts_that_went_with_a_run_come_back_by_themselves, |app| {
     assert_eq!(record(&ada, &deletion).await["state"], "RESTORED");
 });
 
+backend_test!(what_came_back_goes_with_the_deletion_that_is_repeated, |app| {
+    let ada = app.keeping(&app.ada);
+    let run = ada.run("demo", "r").await;
+    run.complete(0).await;
+    let input = json!({"runName": "r"});
+    let logged = TestArtifact::begin_with(&ada, "demo", "data", &[("x", "one")], input).await;
+    logged.publish().await;
+    let input = json!({"id": run.id, "deleteArtifacts": true});
+    let first = ada.mutate("deleteRun", input.clone(), "deletion { id }").await["deletion"]["id"].take();
+    restore(&ada, &logged).await;
+    let again = ada.mutate("deleteRun", input, "deletion { id }").await["deletion"]["id"].take();
+    assert_eq!(again, first);
+    let items = record(&ada, &first).await;
+    assert_eq!(items["artifactCount"], 1);
+    let node = |kind: &str| json!({"node": {"kind": kind, "state": "PENDING"}});
+    assert_eq!(items["items"]["edges"], json!([node("ARTIFACT"), node("RUN")]));
+    app.wait(TRASH).await;
+    app.collect().await;
+    app.collect().await;
+    assert_eq!(record(&ada, &first).await["state"], "PURGED");
+    assert_eq!(app.objects().await, Vec::<String>::new());
+    let query = "query($id: ID!) { receipt(deletionId: $id) { issuedAt } }";
+    assert!(ada.graphql(query, json!({"id": first})).await["receipt"]["issuedAt"].is_string());
+});
+
 backend_test!(a_deletion_of_versions_is_undone_extended_and_purged_like_any_other, |app| {
     let ada = app.keeping(&app.ada);
     let kept = [version(&ada, "one").await, version(&ada, "two").await, version(&ada, "three").await];

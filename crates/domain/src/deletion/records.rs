@@ -101,8 +101,10 @@ impl NewItem {
     }
 }
 
-/// Adds things to a deletion; those that it has already stay as they are.
+/// Adds things to a deletion. What it has already stays as it is, unless that was kept or came back, and now goes.
 pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Result<()> {
+    use item::Column as C;
+    let goes_now = Expr::cust("deletion_item.state IN ('kept', 'restored') AND excluded.state = 'pending'");
     let mut rows = items.into_iter().map(|new| item::ActiveModel {
         deletion_id: Set(id.to_owned()),
         kind: Set(new.kind),
@@ -118,9 +120,27 @@ pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Re
         if some.is_empty() {
             return Ok(());
         }
-        let there = OnConflict::new().do_nothing().to_owned();
+        let there = OnConflict::columns([C::DeletionId, C::Kind, C::SubjectId])
+            .update_columns([C::Name, C::State, C::Detail, C::FileCount, C::FileBytes])
+            .action_and_where(goes_now.clone())
+            .to_owned();
         item::Entity::insert_many(some).on_conflict(there).exec_without_returning(tx.connection()).await?;
     }
+}
+
+/// How many of these things went with a deletion before, and came back.
+pub(super) async fn count_restored(tx: &WriteTx, id: &str, kind: ItemKind, subjects: &[i64]) -> Result<i64> {
+    let mut found = 0;
+    for subjects in subjects.chunks(BATCH) {
+        // Plan: the primary key of deletion_item.
+        let query = item::Entity::find()
+            .filter(item::Column::DeletionId.eq(id))
+            .filter(item::Column::Kind.eq(kind))
+            .filter(item::Column::SubjectId.is_in(subjects.iter().copied()))
+            .filter(item::Column::State.eq(ItemState::Restored));
+        found += query.count(tx.connection()).await?;
+    }
+    i64::try_from(found).map_err(Error::internal)
 }
 
 /// Notes what became of things that were in the trash by a deletion.

@@ -137,9 +137,12 @@ pub(super) async fn put_away(
         let item = NewItem::new(ItemKind::Artifact, version.id.0, name, ItemState::Pending);
         NewItem { file_count: version.file_count, file_bytes: version.size_bytes, ..item }
     };
+    // By a deletion that is repeated, after something of it was restored.
+    let numbers: Vec<i64> = gone.iter().map(|version| version.id.0).collect();
+    let again = records::count_restored(tx, deletion_id, ItemKind::Artifact, &numbers).await?;
     let links = places.iter().filter(|place| place.is_link).map(link);
     records::add_items(tx, deletion_id, gone.iter().map(item).chain(links).collect()).await?;
-    let artifacts = i64::try_from(gone.len()).map_err(Error::internal)?;
+    let artifacts = i64::try_from(gone.len()).map_err(Error::internal)? - again;
     records::grow(tx, deletion_id, Growth { artifacts, ..Growth::default() }, purge_after).await?;
     let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
     let goes_at_once = gone.iter().any(|version| version.purge_after.is_none());
