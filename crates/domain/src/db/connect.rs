@@ -24,10 +24,11 @@ impl Db {
         let jobs_added = Arc::new(Notify::new());
         if let Some(path) = sqlite_path(url) {
             let url = format!("sqlite://{path}?mode=rwc");
-            let writer = sqlite(&url, 1, false).await?;
+            let writer = sqlite(&url, 1, Use::Write).await?;
             check_writer(&writer).await?;
-            let readers = sqlite(&url, pool, true).await?;
-            Ok(Self { readers, writer, env, jobs_added, heeds_read_only: false })
+            let readers = sqlite(&url, pool, Use::Read).await?;
+            let walker = sqlite(&url, 1, Use::Walk).await?;
+            Ok(Self { readers, walker, writer, env, jobs_added, heeds_read_only: false })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let mut options = ConnectOptions::new(url);
             options
@@ -40,7 +41,8 @@ impl Db {
                 .sqlx_logging_level(LOG_LEVEL)
                 .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW);
             let pool = Database::connect(options).await?;
-            Ok(Self { readers: pool.clone(), writer: pool, env, jobs_added, heeds_read_only: false })
+            let (readers, walker) = (pool.clone(), pool.clone());
+            Ok(Self { readers, walker, writer: pool, env, jobs_added, heeds_read_only: false })
         } else {
             Err(Error::invalid(
                 "DATABASE_URL_INVALID",
@@ -74,10 +76,19 @@ const READER_CACHE: &str = "-8192";
 const SLOW: Duration = Duration::from_secs(1);
 const LOG_LEVEL: log::LevelFilter = log::LevelFilter::Trace;
 
-async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection> {
+/// What a pool is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Write,
+    Read,
+    Walk,
+}
+
+async fn sqlite(url: &str, connections: u32, to: Use) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
+        .connect_lazy(to == Use::Walk)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .sqlx_logging(true)
         .sqlx_logging_level(LOG_LEVEL)
@@ -89,11 +100,14 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
                 .with_regexp();
-            if read_only {
-                return options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE);
+            match to {
+                // Deleted rows are overwritten with zeros, and `Db::reclaim` takes their pages off the file.
+                Use::Write => {
+                    options.auto_vacuum(SqliteAutoVacuum::Incremental).pragma("secure_delete", "ON")
+                }
+                Use::Read => options.pragma("query_only", "ON").pragma("cache_size", READER_CACHE),
+                Use::Walk => options.pragma("query_only", "ON"),
             }
-            // Deleted rows are overwritten with zeros, and `Db::reclaim` takes their pages off the file.
-            options.auto_vacuum(SqliteAutoVacuum::Incremental).pragma("secure_delete", "ON")
         });
     Ok(Database::connect(options).await?)
 }

@@ -31,6 +31,7 @@ pub use self::page::Page;
 #[derive(Clone, Debug)]
 pub struct Db {
     readers: DatabaseConnection,
+    walker: DatabaseConnection,
     writer: DatabaseConnection,
     env: Env,
     jobs_added: Arc<Notify>,
@@ -64,6 +65,13 @@ impl Db {
     #[must_use]
     pub fn for_requests(&self) -> Self {
         Self { heeds_read_only: true, ..self.clone() }
+    }
+
+    /// The same database for who reads all of a table. With the readers' connections that would drive out of their caches what
+    /// listings have there, and fill those of all of them.
+    #[must_use]
+    pub fn for_walks(&self) -> Self {
+        Self { readers: self.walker.clone(), ..self.clone() }
     }
 
     /// Opens a transaction that may write. `SQLite` takes its one write lock here, so it can only be busy here.

@@ -60,8 +60,7 @@ pub struct GcReport {
 
 /// Runs a pass now. With `dry_run` it writes nothing and names what it would remove.
 pub async fn pass(db: &Db, blobs: &BlobStore, settings: &Settings, dry_run: bool) -> Result<GcReport> {
-    let stop = CancellationToken::new();
-    Pass { db, blobs, settings, dry_run, stop: &stop, report: GcReport::default() }.run().await
+    run(db, blobs, settings, dry_run, &CancellationToken::new()).await
 }
 
 /// Runs a pass that ends after the batch in which `stop` is cancelled.
@@ -71,7 +70,18 @@ pub(crate) async fn pass_until(
     settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<GcReport> {
-    Pass { db, blobs, settings, dry_run: false, stop, report: GcReport::default() }.run().await
+    run(db, blobs, settings, false, stop).await
+}
+
+async fn run(
+    db: &Db,
+    blobs: &BlobStore,
+    settings: &Settings,
+    dry_run: bool,
+    stop: &CancellationToken,
+) -> Result<GcReport> {
+    let db = &db.for_walks();
+    Pass { db, blobs, settings, dry_run, stop, report: GcReport::default() }.run().await
 }
 
 struct Pass<'a> {
