@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// So that one stuck transaction neither holds up all others nor keeps its locks.
-const POSTGRES_TIMEOUTS: [(&str, &str); 2] =
-    [("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "60s")];
+/// One stuck transaction neither holds up all others nor keeps its locks. And nothing is compiled: a statement with many
+/// conditions takes seconds to compile and milliseconds to run.
+const POSTGRES_SETTINGS: [(&str, &str); 3] =
+    [("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "60s"), ("jit", "off")];
 
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`. `pool` is the number of connections for reading.
@@ -36,7 +37,7 @@ impl Db {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_timeout(ACQUIRE_TIMEOUT)
                 .set_application_name("counterweight")
-                .map_sqlx_postgres_opts(|options| options.options(POSTGRES_TIMEOUTS))
+                .map_sqlx_postgres_opts(|options| options.options(POSTGRES_SETTINGS))
                 .sqlx_logging(true)
                 .sqlx_logging_level(LOG_LEVEL)
                 .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW);

@@ -50,6 +50,9 @@ const OVER_VERSION: &str = "(h.kind = 'artifact' AND h.subject_id = artifact.id 
     JOIN artifact_collection c ON c.id = m.collection_id \
     WHERE m.artifact_id = artifact.id AND c.project_id = h.subject_id))";
 
+/// An SQL condition on a row of `artifact`: there is something of it to hold.
+const CAN_BE_HELD: &str = "(artifact.state <> 'deleted' OR artifact.purge_after IS NOT NULL)";
+
 /// An SQL condition on a row of `artifact`: no hold covers it. Who goes by it has called [`freeze`].
 pub(crate) fn no_hold_on_version() -> String {
     format!("NOT EXISTS (SELECT 1 FROM hold h WHERE h.released_at IS NULL AND {OVER_VERSION})")
@@ -99,25 +102,20 @@ impl Target<'_> {
     /// Conditions on a hold `h`, each with its values: together, that it covers some of this. All of them begin at the
     /// few holds that there are.
     fn conditions(self) -> Vec<(String, Vec<Value>)> {
-        let of_versions = |which: &str| {
-            format!(
-                "EXISTS (SELECT 1 FROM artifact WHERE {which} \
-                 AND (artifact.state <> 'deleted' OR artifact.purge_after IS NOT NULL) AND {OVER_VERSION})"
-            )
-        };
         match self {
             Self::Runs(ids) => batches(ids, |ids| {
                 format!(
                     "EXISTS (SELECT 1 FROM run WHERE run.id IN ({ids}) AND run.lifecycle <> 'purged' AND {OVER_RUN})"
                 )
             }),
-            Self::Versions(ids) => batches(ids, |ids| of_versions(&format!("artifact.id IN ({ids})"))),
+            Self::Versions(ids) => batches(ids, |ids| {
+                format!(
+                    "EXISTS (SELECT 1 FROM artifact WHERE artifact.id IN ({ids}) AND {CAN_BE_HELD} AND {OVER_VERSION})"
+                )
+            }),
             Self::Collection(id) => {
-                let versions = of_versions(
-                    "(artifact.collection_id = $1 OR artifact.id IN \
-                     (SELECT k.artifact_id FROM artifact_membership k WHERE k.collection_id = $1))",
-                );
-                vec![(format!("{versions} OR {}", of_place("$1")), vec![id.into()])]
+                let condition = format!("{} OR {}", of_versions_in("k.id = $1"), of_place("$1"));
+                vec![(condition, vec![id.into()])]
             }
             Self::Link { version, portfolio } => {
                 let place = of_place("$2");
@@ -125,11 +123,7 @@ impl Target<'_> {
                 vec![(condition, vec![version.into(), portfolio.into()])]
             }
             Self::Project(id) => {
-                let versions = of_versions(
-                    "(artifact.collection_id IN (SELECT k.id FROM artifact_collection k WHERE k.project_id = $1) \
-                     OR artifact.id IN (SELECT l.artifact_id FROM artifact_membership l \
-                     JOIN artifact_collection k ON k.id = l.collection_id WHERE k.project_id = $1))",
-                );
+                let versions = of_versions_in("k.project_id = $1");
                 let condition = format!(
                     "h.kind = 'project' AND h.subject_id = $1 OR h.kind = 'run' AND EXISTS (SELECT 1 FROM run \
                      WHERE run.id = h.subject_id AND run.project_id = $1 AND run.lifecycle <> 'purged') OR {versions}"
@@ -141,6 +135,21 @@ impl Target<'_> {
             }
         }
     }
+}
+
+/// That the hold covers a version that was made in, or has a place in, a collection `k` of which this is true. Each way is asked
+/// from where there is least to look at: from the held version, or from the places in those collections.
+fn of_versions_in(which: &str) -> String {
+    format!(
+        "h.kind = 'artifact' AND EXISTS (SELECT 1 FROM artifact WHERE artifact.id = h.subject_id AND {CAN_BE_HELD} AND ( \
+         EXISTS (SELECT 1 FROM artifact_collection k WHERE k.id = artifact.collection_id AND {which}) \
+         OR EXISTS (SELECT 1 FROM artifact_membership l JOIN artifact_collection k ON k.id = l.collection_id \
+         WHERE l.artifact_id = artifact.id AND {which}))) \
+         OR h.kind = 'project' AND EXISTS (SELECT 1 FROM artifact_collection k \
+         JOIN artifact_membership l ON l.collection_id = k.id \
+         JOIN artifact_membership m ON m.artifact_id = l.artifact_id \
+         JOIN artifact_collection c ON c.id = m.collection_id WHERE {which} AND c.project_id = h.subject_id)"
+    )
 }
 
 /// That the hold is on the project of a collection.
