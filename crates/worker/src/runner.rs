@@ -165,7 +165,7 @@ impl Worker {
         match written {
             Ok(()) => counter!("counterweight_jobs_total", "kind" => job.kind.clone(), "outcome" => name)
                 .increment(1),
-            Err(Error::Conflict { .. }) => tracing::info!("another worker has the job, or it was cancelled"),
+            Err(Error::Conflict { .. }) => tracing::info!("the job is over, or another worker has it"),
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot write down what became of the job; it runs again when its lease is over"
