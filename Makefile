@@ -1,5 +1,5 @@
 # The things one does here. Each says what it installs, and does nothing twice.
-.PHONY: run test test-all check web schema bench soak
+.PHONY: run test test-all nightly check web schema bench soak
 
 SERVER := counterweight-server
 PAGE := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
@@ -18,6 +18,13 @@ test:
 test-all:
 	scripts/setup.sh
 	scripts/check.sh --all
+
+# What takes a night: ten thousand seeds of the simulation, and each guard taken out of it. See docs/SIMULATION.md.
+nightly: web
+	scripts/setup.sh
+	scripts/simulate.sh 10000
+	scripts/simulate.sh 1000 postgres
+	scripts/mutations.sh
 
 # The checks alone, on a machine that is set up.
 check:

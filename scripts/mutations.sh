@@ -3,8 +3,8 @@
 #
 #   scripts/mutations.sh [SEEDS] [NAME…]     all of tests/mutations, within 10000 seeds each
 #
-# Each patch asks `mutated("its name")`, so that one build has them all; the program itself has no such switch.
-# COUNTERWEIGHT_TEST_POSTGRES_URL must be set, for those that show only there.
+# Each patch asks `mutated("its name")`, so that one build has them all; the program itself has no such switch. Those that
+# show only on PostgreSQL are played there, on one of their own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,8 +17,17 @@ if [ ${#names[@]} -eq 0 ]; then
   done
 fi
 
-copy=${COUNTERWEIGHT_MUTATIONS_DIR:-$(mktemp -d)}
-mkdir -p "$copy"
+place=$(mktemp -d)
+chmod 755 "$place"
+trap 'scripts/postgres.sh stop "$place/postgres" || true; rm -rf "$place"' EXIT
+trap 'exit 130' INT TERM
+COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$place/postgres")
+export COUNTERWEIGHT_TEST_POSTGRES_URL
+
+# What it builds beside the tree's own code is the same.
+export CARGO_TARGET_DIR=$PWD/target
+copy=$place/tree
+mkdir "$copy"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
 cp -r --parents web/dist "$copy"
 for patch in tests/mutations/*.patch; do
@@ -34,24 +43,23 @@ pub fn mutated(name: &str) -> bool {
     *OUT == name
 }
 RUST
-cd "$copy"
-cargo test --locked --no-run -p counterweight-tests --test simulation
+play=(cargo test --locked --release --quiet -p counterweight-tests --test simulation)
+(cd "$copy" && "${play[@]}" --no-run)
 
-printf '%-16s %-10s %7s  %s\n' mutation database seeds 'what noticed'
+printf '| %-16s | %-8s | %6s | %s |\n|---|---|---:|---|\n' mutation database seeds 'what noticed'
 missed=0
 for name in "${names[@]}"; do
   database=sqlite
   ! grep -q '^# postgres' "tests/mutations/$name.patch" || database=postgres
-  count=$seeds
-  [ $database = sqlite ] || count=$((seeds * 10))
-  if COUNTERWEIGHT_MUTATION=$name COUNTERWEIGHT_SIMULATION_SEEDS=$count COUNTERWEIGHT_SIMULATION_DATABASE=$database \
-    cargo test --locked --quiet -p counterweight-tests --test simulation -- --exact what_must_always_hold_does >"$name.log" 2>&1; then
-    printf '%-16s %-10s %7s  %s\n' "$name" "$database" "> $seeds" nothing
+  log=$place/$name.log
+  if (cd "$copy" && COUNTERWEIGHT_MUTATION=$name COUNTERWEIGHT_SIMULATION_SEEDS=$seeds \
+    COUNTERWEIGHT_SIMULATION_DATABASE=$database "${play[@]}" -- --exact what_must_always_hold_does >"$log" 2>&1); then
+    printf '| %-16s | %-8s | %6s | %s |\n' "$name" $database "> $seeds" nothing
     missed=1
     continue
   fi
-  took=$(grep -oE 'after [0-9]+ seeds' "$name.log" | grep -oE '[0-9]+' | tail -1)
-  why=$(grep -B1 -E '^seed [0-9]+, after' "$name.log" | head -1)
-  printf '%-16s %-10s %7s  %s\n' "$name" "$database" "${took:-?}" "$(printf %s "$why" | cut -c1-110)"
+  took=$(grep -oE 'after [0-9]+ seeds' "$log" | grep -oE '[0-9]+' | tail -1)
+  why=$(grep -B1 -E '^seed [0-9]+, after' "$log" | head -1)
+  printf '| %-16s | %-8s | %6s | %s |\n' "$name" $database "${took:-?}" "$(printf %s "$why" | cut -c1-110)"
 done
 exit $missed

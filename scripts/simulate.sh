@@ -2,12 +2,22 @@
 # Plays so many seeds of the simulation, on all cores; see docs/SIMULATION.md.
 #
 #   scripts/simulate.sh 10000            on SQLite, seeds 1 to 10000
-#   scripts/simulate.sh 100 postgres     on PostgreSQL
-#   scripts/simulate.sh 1 sqlite 4711    that seed again
+#   scripts/simulate.sh 100 postgres     on PostgreSQL, of COUNTERWEIGHT_TEST_POSTGRES_URL or its own
+#   scripts/simulate.sh 1 sqlite 4711    that seed again, with all that happens in it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COUNTERWEIGHT_SIMULATION_SEEDS=${1:?how many seeds}
 export COUNTERWEIGHT_SIMULATION_DATABASE=${2:-sqlite}
 export COUNTERWEIGHT_SIMULATION_SEED=${3:-1}
-exec cargo test --locked -p counterweight-tests --test simulation -- --exact what_must_always_hold_does
+
+if [ "$COUNTERWEIGHT_SIMULATION_DATABASE" = postgres ] && [ -z "${COUNTERWEIGHT_TEST_POSTGRES_URL:-}" ]; then
+  place=$(mktemp -d)
+  chmod 755 "$place"
+  trap 'scripts/postgres.sh stop "$place/postgres" || true; rm -rf "$place"' EXIT
+  trap 'exit 130' INT TERM
+  COUNTERWEIGHT_TEST_POSTGRES_URL=$(scripts/postgres.sh start "$place/postgres")
+  export COUNTERWEIGHT_TEST_POSTGRES_URL
+fi
+# Optimized, since it takes several times as long without.
+cargo test --locked --release -p counterweight-tests --test simulation -- --exact what_must_always_hold_does

@@ -17,7 +17,7 @@ use crate::support::{GC, TRASH, consistency};
 
 impl World {
     /// Lets everything that is due happen, without trouble, and checks what is left.
-    pub(super) async fn end(&self, statement: &str, dice: &Dice) -> Result<(), Broken> {
+    pub(super) async fn end(&self, dice: &Dice) -> Result<(), Broken> {
         self.release_all(dice).await;
         let day = Duration::from_hours(24);
         // The lease of who died; the deadlines; what was announced and never came; two passes with a grace between them.
@@ -30,7 +30,7 @@ impl World {
             }
         }
         self.rule_3_nothing_is_left_to_do().await?;
-        let view = View::look(self.stage.true_time(), &self.database, &self.blobs, statement).await;
+        let view = self.look().await;
         rule_2_all_that_nothing_refers_to_is_gone(&view)?;
         rule_6_all_deadlines_are_met(&view)?;
         // Rules 3 and 8: no row points at nothing, no byte is unreachable, and the figures are what the store lists.
@@ -120,7 +120,14 @@ impl World {
         for id in self.database.texts(purged).await {
             let shown: Value = ada.graphql(query, json!({"id": id})).await["receipt"].take();
             let Some(document) = shown["document"].as_str() else {
-                return Err(format!("receipt: deletion {id} is purged, and its receipt is {shown}"));
+                let open = format!(
+                    "SELECT kind || ' ' || subject_id FROM receipt_item WHERE deletion_id = '{id}' AND purged_at IS NULL \
+                     UNION ALL SELECT 'blob ' || blob_id FROM receipt_object WHERE deletion_id = '{id}' AND answer IS NULL"
+                );
+                let open = self.database.texts(&open).await;
+                return Err(format!(
+                    "receipt: deletion {id} is purged, and {open:?} keep its receipt: {shown}"
+                ));
             };
             receipt::verify(document.as_bytes()).map_err(|fault| format!("receipt: {id}: {fault:?}"))?;
         }

@@ -33,7 +33,7 @@ use self::schedule::play;
 use crate::support::{Backend, TRASH};
 
 /// How many seeds.
-const SEEDS: (&str, u64) = ("COUNTERWEIGHT_SIMULATION_SEEDS", 30);
+const SEEDS: (&str, u64) = ("COUNTERWEIGHT_SIMULATION_SEEDS", 200);
 /// The first of them.
 const FIRST: (&str, u64) = ("COUNTERWEIGHT_SIMULATION_SEED", 1);
 /// Turns before everybody comes to an end.
@@ -43,6 +43,8 @@ const STEPS: usize = 250;
 const SKEW: i64 = 2_000_000;
 /// How long the servers keep what is deleted, and the workers: one of each was started with another setting.
 const RETENTIONS: [Duration; 2] = [TRASH, Duration::from_hours(84)];
+/// The same of versions of artifacts.
+const ARTIFACT_RETENTIONS: [Duration; 2] = [Duration::ZERO, Duration::from_hours(30)];
 
 #[expect(clippy::disallowed_methods, reason = "tests have no config")]
 fn setting((name, ordinary): (&str, u64)) -> u64 {

@@ -8,7 +8,7 @@ use super::SKEW;
 use super::dice::Dice;
 use super::promises::{Thing, Ticket};
 use super::stage::Gate;
-use super::world::{OTHER, Outcome, PROJECT, Run, Version, Who, World, number};
+use super::world::{Deleting, Known, OTHER, Outcome, PROJECT, Run, Version, Who, World, number};
 use crate::support::{Refusal, text};
 
 const SHELF: &str = "shelf";
@@ -18,12 +18,13 @@ enum Verb {
     DeleteRun,
     DeletePlanned,
     DeleteMany,
-    /// `restoreRun`, `archiveRun` and the like; a version that can be restored is one more.
+    /// `restoreRun`, `archiveRun` and the like.
     Change(&'static str),
     RestoreMany,
     RestoreDeletion,
     ExtendDeletion,
     DeleteVersion,
+    RestoreVersion,
     Link,
     Unlink,
     Project(&'static str),
@@ -42,6 +43,7 @@ pub(super) async fn tidy(world: Arc<World>, dice: Dice) {
         (1, Verb::RestoreDeletion),
         (1, Verb::ExtendDeletion),
         (6, Verb::DeleteVersion),
+        (4, Verb::RestoreVersion),
         (3, Verb::Link),
         (1, Verb::Unlink),
         (1, Verb::Project("deleteModel")),
@@ -57,6 +59,7 @@ pub(super) async fn tidy(world: Arc<World>, dice: Dice) {
             Verb::RestoreDeletion => world.restore_deletion(&dice).await,
             Verb::ExtendDeletion => world.extend_deletion(&dice).await,
             Verb::DeleteVersion => world.delete_version(&dice).await,
+            Verb::RestoreVersion => world.restore_version(&dice).await,
             Verb::Link => world.link(&dice).await,
             Verb::Unlink => world.unlink(&dice).await,
             Verb::Project(mutation) => world.change_project(&dice, mutation).await,
@@ -93,12 +96,36 @@ impl World {
         }
     }
 
-    /// Versions that these runs may have made.
-    fn made_by(&self, runs: &[Run]) -> Vec<Thing> {
-        let known = self.known();
-        let made =
-            known.versions.iter().filter(|version| runs.iter().any(|run| version.makers.contains(&run.id)));
-        made.map(|version| Thing::Version(version.id)).collect()
+    /// Begins to delete what these runs have made.
+    fn begin_deleting(&self, runs: &[Run]) -> usize {
+        let runs: Vec<i64> = runs.iter().map(|run| run.id).collect();
+        let Known { versions, promises, deleting, .. } = &mut *self.known();
+        let made = versions.iter().filter(|version| runs.iter().any(|run| version.makers.contains(run)));
+        let tickets = made.map(|version| promises.begin(Thing::Version(version.id), "deleted")).collect();
+        deleting.push(Deleting { runs, versions: tickets, ended: None });
+        deleting.len() - 1
+    }
+
+    fn end_deleting(&self, which: usize, done: &Outcome) {
+        let tickets = std::mem::take(&mut self.known().deleting[which].versions);
+        self.settle_unsure(&tickets, done);
+        let known = &mut *self.known();
+        known.deleting[which].ended = Some(known.promises.moment());
+    }
+
+    /// A version that was begun since that moment has this maker.
+    pub(super) fn know_maker(&self, version: i64, maker: i64, since: u64) {
+        let Known { promises, deleting, .. } = &mut *self.known();
+        for deleting in deleting.iter_mut().filter(|deleting| deleting.runs.contains(&maker)) {
+            match deleting.ended {
+                None => deleting.versions.push(promises.begin(Thing::Version(version), "deleted")),
+                Some(ended) if ended >= since => {
+                    let ticket = promises.begin(Thing::Version(version), "deleted");
+                    promises.unknown(&ticket);
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     async fn plan(&self, dice: &Dice, runs: &Value, wish: &Value) -> Option<Value> {
@@ -125,12 +152,11 @@ impl World {
         (input["id"], input["reason"]) = (run.test.id.as_str().into(), reason.as_str().into());
         let with_artifacts = input["deleteArtifacts"] == true;
         let ticket = self.begin(Thing::Run(run.id), "deleted");
-        let made = if with_artifacts { self.made_by(std::slice::from_ref(&run)) } else { Vec::new() };
-        let made = self.begin_all(made, "deleted");
+        let deleting = self.begin_deleting(if with_artifacts { std::slice::from_ref(&run) } else { &[] });
         let fields = "deletion { id reason runCount artifactCount fileCount }";
         let done = self.mutate(dice, Who::Ada, "deleteRun", input, fields).await;
         self.settle_ticket(&ticket, done.as_ref());
-        self.settle_unsure(&made, &done);
+        self.end_deleting(deleting, &done);
         self.check_executed(plan.as_ref(), &done, &reason).await;
     }
 
@@ -178,10 +204,11 @@ impl World {
             input["planId"] = plan["id"].clone();
         }
         (input["runs"], input["reason"]) = (which, reason.as_str().into());
-        let things = runs.iter().map(|run| Thing::Run(run.id)).chain(self.made_by(&runs));
-        let tickets = self.begin_all(things.collect::<Vec<_>>(), "deleted");
+        let deleting = self.begin_deleting(if input["deleteArtifacts"] == true { &runs } else { &[] });
+        let tickets = self.begin_all(runs.iter().map(|run| Thing::Run(run.id)), "deleted");
         let done = self.mutate(dice, Who::Ada, "deleteRuns", input, "deletion { id }").await;
         self.settle_unsure(&tickets, &done);
+        self.end_deleting(deleting, &done);
         if let Some(Ok(done)) = &done {
             self.known().deletions.push(text(&done["deletion"]["id"]));
         } else if done.is_some() {
@@ -196,13 +223,7 @@ impl World {
         let done =
             self.mutate(dice, Who::Ada, mutation, json!({"id": run.test.id}), "clientMutationId").await;
         self.settle_ticket(&ticket, done.as_ref());
-        if let Some(Err(refused)) = &done
-            && refused.code == "DEADLINE_PASSED"
-        {
-            let (id, now) = (run.id, self.stage.true_time().0 + SKEW);
-            let early = format!("SELECT COUNT(*) FROM run WHERE id = {id} AND purge_after > {now}");
-            assert_eq!(self.database.number(&early).await, 0, "rule 6: {id} is lost too early");
-        }
+        self.check_late("run", run.id, done.as_ref()).await;
     }
 
     async fn restore_many(&self, dice: &Dice) {
@@ -217,7 +238,10 @@ impl World {
         let Some(id) = self.some_deletion(dice) else { return };
         let runs = self.known().runs.iter().map(|run| Thing::Run(run.id)).collect::<Vec<_>>();
         let projects = self.known().projects.iter().map(|(id, _)| Thing::Project(*id)).collect::<Vec<_>>();
-        let tickets = self.begin_all(runs.into_iter().chain(projects), "live");
+        let versions =
+            self.known().versions.iter().map(|version| Thing::Version(version.id)).collect::<Vec<_>>();
+        let mut tickets = self.begin_all(runs.into_iter().chain(projects), "live");
+        tickets.extend(self.begin_all(versions, "committed"));
         let done = self.mutate(dice, Who::Ada, "restoreDeletion", json!({"id": id}), "deletion { id }").await;
         self.settle_unsure(&tickets, &done);
     }
@@ -238,8 +262,31 @@ impl World {
         let Some(version) = self.some_version(dice) else { return };
         let ticket = self.begin(Thing::Version(version.id), "deleted");
         let input = json!({"artifactID": version.artifact.id, "deleteAliases": true});
-        let done = self.mutate(dice, Who::Ada, "deleteArtifact", input, "artifact { id }").await;
+        let done = self.mutate(dice, Who::Ada, "deleteArtifact", input, "deletion { id }").await;
         self.settle_ticket(&ticket, done.as_ref());
+        if let Some(Ok(done)) = &done {
+            self.known().deletions.push(text(&done["deletion"]["id"]));
+        }
+    }
+
+    async fn restore_version(&self, dice: &Dice) {
+        let Some(version) = self.some_version(dice) else { return };
+        let ticket = self.begin(Thing::Version(version.id), "committed");
+        let input = json!({"artifactID": version.artifact.id});
+        let done = self.mutate(dice, Who::Ada, "restoreArtifact", input, "artifact { id }").await;
+        self.settle_ticket(&ticket, done.as_ref());
+        self.check_late("artifact", version.id, done.as_ref()).await;
+    }
+
+    /// Rule 6: nothing is lost before its deadline.
+    async fn check_late(&self, table: &str, id: i64, done: Option<&Result<Value, Refusal>>) {
+        if let Some(Err(refused)) = done
+            && refused.code == "DEADLINE_PASSED"
+        {
+            let now = self.stage.true_time().0 + SKEW;
+            let early = format!("SELECT COUNT(*) FROM {table} WHERE id = {id} AND purge_after > {now}");
+            assert_eq!(self.database.number(&early).await, 0, "rule 6: {table} {id} is lost too early");
+        }
     }
 
     pub(super) fn link_input(version: &Version) -> Value {
@@ -300,8 +347,9 @@ impl World {
             use base64::Engine as _;
             base64::engine::general_purpose::STANDARD.encode(format!("{kind}:999999"))
         };
-        let (mutation, key, id, miss) = match (dice.below(4), self.some_version(dice)) {
+        let (mutation, key, id, miss) = match (dice.below(5), self.some_version(dice)) {
             (0, Some(version)) => ("deleteArtifact", "artifactID", version.artifact.id, missing("Artifact")),
+            (4, Some(version)) => ("restoreArtifact", "artifactID", version.artifact.id, missing("Artifact")),
             (1, _) => ("restoreRun", "id", run.test.id.clone(), missing("Run")),
             (2, _) => ("archiveRun", "id", run.test.id.clone(), missing("Run")),
             _ => ("deleteRun", "id", run.test.id.clone(), missing("Run")),

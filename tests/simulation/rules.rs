@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::promises::{Promises, Thing};
-use super::view::{Run, View};
-use super::{RETENTIONS, SKEW};
+use super::view::{Version, View};
+use super::{ARTIFACT_RETENTIONS, RETENTIONS, SKEW};
 use crate::support::GC;
 
 /// A rule that is broken, in words.
@@ -147,8 +147,12 @@ impl Step<'_> {
                 ("live", "deleted") if self.name.starts_with("worker") => {
                     return Err(format!("rule 6: a worker deletes run {id}, which is live"));
                 }
-                ("deleted", "deleted") => self.check_deadline_moved(*id, before, after)?,
-                ("live" | "archived", "deleted") => self.check_deadline_set(*id, after)?,
+                ("deleted", "deleted") => {
+                    self.check_deadline_moved("run", *id, before.purge_after, after.purge_after)?;
+                }
+                ("live" | "archived", "deleted") => {
+                    self.check_deadline_set("run", *id, after.purge_after, &RETENTIONS)?;
+                }
                 _ => {}
             }
         }
@@ -161,25 +165,51 @@ impl Step<'_> {
         self.check_versions_end_in_time(memory)
     }
 
-    fn check_deadline_moved(&self, id: i64, before: &Run, after: &Run) -> Result<(), Broken> {
-        let moves = ["extendDeletion", "purgeNow"].contains(&self.doing);
-        if before.purge_after == after.purge_after || moves {
+    fn check_deadline_moved(&self, what: &str, id: i64, before: i64, after: i64) -> Result<(), Broken> {
+        if before == after || ["extendDeletion", "purgeNow"].contains(&self.doing) {
             return Ok(());
         }
-        Err(format!("rule 6: {} moves the deadline of run {id} by {}", self.name, self.doing))
+        Err(format!("rule 6: {} moves the deadline of {what} {id} by {}", self.name, self.doing))
     }
 
-    fn check_deadline_set(&self, id: i64, after: &Run) -> Result<(), Broken> {
-        let span = after.purge_after - self.after.now.0;
-        let is_of = |retention: &Duration| (span - micros(*retention)).abs() <= SKEW;
-        if RETENTIONS.iter().any(is_of) {
+    fn check_deadline_set(
+        &self,
+        what: &str,
+        id: i64,
+        deadline: i64,
+        periods: &[Duration],
+    ) -> Result<(), Broken> {
+        let span = deadline - self.after.now.0;
+        if periods.iter().any(|period| (span - micros(*period)).abs() <= SKEW) {
             return Ok(());
         }
-        Err(format!("rule 6: run {id} can be restored for {span} microseconds"))
+        Err(format!("rule 6: {what} {id} can be restored for {span} microseconds"))
+    }
+
+    fn check_version(&self, id: i64, before: &Version, after: &Version) -> Result<(), Broken> {
+        match (before.state.as_str(), after.state.as_str()) {
+            // What a worker ends, and what was never whole, is not in the trash.
+            ("committed", "deleted") if after.purge_after > 0 => {
+                self.check_deadline_set("version", id, after.purge_after, &ARTIFACT_RETENTIONS)
+            }
+            ("deleted", "deleted") if before.purge_after > 0 && after.purge_after > 0 => {
+                self.check_deadline_moved("version", id, before.purge_after, after.purge_after)
+            }
+            ("deleted", "deleted")
+                if before.purge_after > self.after.now.0 + SKEW
+                    && self.after.projects[&before.project].state != "purged" =>
+            {
+                Err(format!("rule 6: version {id} is purged before {}", before.purge_after))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A worker ends versions only when their time is over, or with what is purged around them.
     fn check_versions_end_in_time(&self, memory: &mut Memory) -> Result<(), Broken> {
+        for (id, before) in &self.before.versions {
+            self.check_version(*id, before, &self.after.versions[id])?;
+        }
         let ended =
             self.before.versions.iter().filter(|(id, before)| {
                 before.state != "deleted" && self.after.versions[*id].state == "deleted"
@@ -189,7 +219,7 @@ impl Step<'_> {
             if before.state != "committed" {
                 continue;
             }
-            let with_project = self.before.projects[&before.project].state == "purged";
+            let with_project = self.after.projects[&before.project].state == "purged";
             let is_over = before.expires_at > 0 && before.expires_at <= self.after.now.0 + SKEW;
             if !with_project && !is_over {
                 return Err(format!(
@@ -210,6 +240,13 @@ impl Step<'_> {
             let with_project = self.after.projects[&before.project].state == "purged";
             if was != is && !with_project {
                 return Err(format!("rule 7: run {id} changes in the trash from {was:?} to {is:?}"));
+            }
+        }
+        let restorable = self.before.versions.iter().filter(|(_, before)| before.purge_after > 0);
+        for (id, before) in restorable.filter(|(id, _)| self.after.versions[*id].purge_after > 0) {
+            let (was, is) = (self.before.contents(*id), self.after.contents(*id));
+            if was != is && self.after.projects[&before.project].state != "purged" {
+                return Err(format!("rule 7: version {id} changes in the trash from {was:?} to {is:?}"));
             }
         }
         Ok(())

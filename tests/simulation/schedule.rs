@@ -9,7 +9,7 @@ use counterweight_storage::{Fate, Fault};
 use super::dice::Dice;
 use super::rules::{Broken, Memory, Step};
 use super::stage::{Gate, Waiting};
-use super::view::{self, View};
+use super::view::View;
 use super::world::{PROCESSES, World};
 use super::{keepers, people, writers};
 use crate::support::Backend;
@@ -22,7 +22,6 @@ const PATIENCE: Duration = Duration::from_hours(20);
 struct Schedule {
     world: Arc<World>,
     dice: Dice,
-    statement: String,
     view: View,
     version: (i64, u64),
     memory: Memory,
@@ -46,12 +45,10 @@ pub(super) async fn play(backend: Backend, seed: u64, steps: usize) -> (Vec<Stri
     stage.spawn("worker 0", keepers::work(Arc::clone(&world), 0));
     stage.spawn("worker 1", keepers::work(Arc::clone(&world), 1));
     stage.settle(&world.database).await;
-    let statement = view::statement(&world.database).await;
-    let view = View::look(stage.true_time(), &world.database, &world.blobs, &statement).await;
+    let view = world.look().await;
     let mut schedule = Schedule {
         world,
         dice: dice(1),
-        statement,
         view,
         version: (0, 0),
         memory: Memory::default(),
@@ -82,8 +79,7 @@ impl Schedule {
         self.slow.clear();
         for step in steps..steps + MOST_TO_END {
             if self.world.stage.waiting().is_empty() {
-                let statement = self.statement.clone();
-                return self.world.end(&statement, &self.dice).await;
+                return self.world.end(&self.dice).await;
             }
             self.advance(step, false, false).await?;
         }
@@ -173,7 +169,7 @@ impl Schedule {
             self.view.now = now;
             self.view.clone()
         } else {
-            let view = View::look(now, &world.database, &world.blobs, &self.statement).await;
+            let view = world.look().await;
             std::mem::replace(&mut self.view, view)
         };
         self.version = version;

@@ -8,7 +8,7 @@ use counterweight_storage::BlobStore;
 use crate::support::{Backend, TestDatabase, consistency};
 
 /// Rows and objects.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
     /// The true time.
     pub(super) now: Timestamp,
@@ -54,6 +54,8 @@ pub(super) struct Version {
     pub(super) state: String,
     pub(super) project: i64,
     pub(super) expires_at: i64,
+    /// Until when it can be restored; zero where it cannot.
+    pub(super) purge_after: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +73,8 @@ const ROWS: &[&str] = &[
     "SELECT 'run', id, lifecycle, '', COALESCE(purge_after, 0), COALESCE(archived_until, 0), project_id FROM run",
     "SELECT 'file', f.run_id, f.name, COALESCE(b.md5, ''), 0, 0, 0 FROM run_file f JOIN blob b ON b.id = f.blob_id",
     "SELECT 'lines', run_id, '', '', stream, line_count, 0 FROM history_stream",
-    "SELECT 'version', v.id, v.state, '', COALESCE(v.expires_at, 0), c.project_id, 0 FROM artifact v \
+    "SELECT 'version', v.id, v.state, '', COALESCE(v.expires_at, 0), c.project_id, \
+     COALESCE(v.purge_after, 0) FROM artifact v \
      JOIN artifact_collection c ON c.id = v.collection_id",
     "SELECT 'entry', artifact_id, path, digest, 0, 0, 0 FROM artifact_entry",
     "SELECT 'place', m.artifact_id, c.kind, '', c.id, c.project_id, 0 FROM artifact_membership m \
@@ -133,7 +136,8 @@ impl View {
                 "file" => drop(view.files.insert((id, a), b)),
                 "lines" => drop(view.lines.insert((id, x), y)),
                 "version" => {
-                    view.versions.insert(id, Version { state: a, project: y, expires_at: x });
+                    view.versions
+                        .insert(id, Version { state: a, project: y, expires_at: x, purge_after: number(6) });
                 }
                 "entry" => drop(view.entries.insert((id, a), b)),
                 "place" => drop(view.places.insert((id, x, y, a == "portfolio"))),
@@ -156,5 +160,11 @@ impl View {
         let of_run = (run, String::new())..(run + 1, String::new());
         let files = self.files.range(of_run).map(|((_, name), md5)| (name, md5)).collect();
         (files, self.lines.range((run, 0)..(run + 1, 0)).map(|(_, lines)| *lines).collect())
+    }
+
+    /// What a version's files are.
+    pub(super) fn contents(&self, version: i64) -> Vec<(&String, &String)> {
+        let of_version = (version, String::new())..(version + 1, String::new());
+        self.entries.range(of_version).map(|((_, path), digest)| (path, digest)).collect()
     }
 }

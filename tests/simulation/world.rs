@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use super::dice::Dice;
 use super::promises::{Promises, Thing, Ticket};
 use super::stage::Stage;
-use super::{RETENTIONS, SKEW};
+use super::view::{self, View};
+use super::{ARTIFACT_RETENTIONS, RETENTIONS, SKEW};
 use crate::support::{
     Answer, Backend, Client, GC, Refusal, START, TestArtifact, TestDatabase, TestRun, sign_up, state, text,
     worker_settings,
@@ -64,6 +65,15 @@ pub(super) struct Version {
     pub(super) makers: Vec<i64>,
 }
 
+/// A call that deletes runs with what they made. A version that somebody begins meanwhile may go with them.
+#[derive(Default)]
+pub(super) struct Deleting {
+    pub(super) runs: Vec<i64>,
+    pub(super) versions: Vec<Ticket>,
+    /// The moment of its answer.
+    pub(super) ended: Option<u64>,
+}
+
 /// What people know.
 #[derive(Default)]
 pub(super) struct Known {
@@ -72,6 +82,7 @@ pub(super) struct Known {
     pub(super) runs: Vec<Run>,
     pub(super) versions: Vec<Version>,
     pub(super) deletions: Vec<String>,
+    pub(super) deleting: Vec<Deleting>,
     pub(super) holds: Vec<(String, &'static str, i64)>,
     calls: u64,
 }
@@ -87,6 +98,7 @@ pub(super) struct World {
     pub(super) workers: [Worker; 2],
     servers: [[Client; 3]; 2],
     ingest: JoinHandle<()>,
+    statement: String,
     known: Mutex<Known>,
 }
 
@@ -118,12 +130,12 @@ impl World {
         let store = blobs.watched(Arc::new(stage.clone()));
         let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
         let ingest = tokio::spawn(ingest);
-        let first = state(&db, &store, history.clone()).await;
-        let second = state(&db, &store, history).await;
-        // One of them was started with another setting.
-        let second = AppState { retention: Retention { trash: RETENTIONS[1], ..second.retention }, ..second };
-        let servers = [first, second].map(|state| {
-            let router = router(state);
+        let states = [state(&db, &store, history.clone()).await, state(&db, &store, history).await];
+        // One of them was started with other settings.
+        let servers = [0, 1].map(|number| {
+            let (trash, artifacts) = (RETENTIONS[number], ARTIFACT_RETENTIONS[number]);
+            let retention = Retention { trash, artifacts, ..states[number].retention };
+            let router = router(AppState { retention, ..states[number].clone() });
             let root = Client::new(router.clone(), "root").claiming("use-admin-privileges", "true");
             [Client::new(router.clone(), "ada"), root, Client::new(router, "grace")]
         });
@@ -135,8 +147,9 @@ impl World {
             let retention = Retention { trash, ..worker_settings().retention };
             Worker::new(db.clone(), store.clone(), Settings { retention, gc, ..worker_settings() })
         });
-        let world =
-            Self { stage, db, database, blobs, store, workers, servers, ingest, known: Mutex::default() };
+        let statement = view::statement(&database).await;
+        let known = Mutex::default();
+        let world = Self { stage, db, database, blobs, store, workers, servers, ingest, statement, known };
         world.populate().await;
         Arc::new(world)
     }
@@ -257,11 +270,25 @@ impl World {
 
     /// Something that must write nothing, and stops at no gate.
     pub(super) async fn writes_nothing<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        let before = (self.database.version().await, self.stage.calls());
+        let before = self.state_of_things().await;
         let done = work.await;
-        let after = (self.database.version().await, self.stage.calls());
+        let after = self.state_of_things().await;
         assert_eq!(before, after, "rule 5: {what} writes");
         done
+    }
+
+    async fn state_of_things(&self) -> (i64, u64, Option<View>) {
+        let calls = self.stage.calls();
+        match self.database.backend() {
+            Backend::Sqlite => (self.database.version().await, calls, None),
+            // What it counts is of all seeds that are played.
+            Backend::Postgres => (0, calls, Some(self.look().await)),
+        }
+    }
+
+    /// Looks at everything.
+    pub(super) async fn look(&self) -> View {
+        View::look(self.stage.true_time(), &self.database, &self.blobs, &self.statement).await
     }
 
     /// How many deletions have this reason, which only one call gave.

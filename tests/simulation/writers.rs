@@ -192,6 +192,7 @@ impl World {
         if dice.one_in(5) {
             more["ttlDurationSeconds"] = (30 * 3600).into();
         }
+        let since = self.known().promises.moment();
         let (_, client) = self.client(dice, Who::Ada);
         let input = TestArtifact::input(&client, PROJECT, &collection, &files, more);
         let made = self.mutate(dice, Who::Ada, "createArtifact", input, "artifact { id state }").await;
@@ -200,6 +201,9 @@ impl World {
         let id = number(&artifact.id);
         let maker = run.map(|run| run.id);
         let is_committed = artifact.state == "COMMITTED";
+        if let Some(maker) = maker {
+            self.know_maker(id, maker, since);
+        }
         let mut known = self.known();
         if let Some(version) = known.versions.iter_mut().find(|version| version.id == id) {
             version.makers.extend(maker);
