@@ -37,7 +37,7 @@ SETTINGS = {
     "retention.trash": f"{TRASH}s",
     "retention.archive": f"{ARCHIVE}s",
     "retention.artifacts": f"{TRASH}s",
-    "gc.interval": "1s",
+    "gc.interval": "500ms",
     "gc.grace": "2s",
     "gc.min_age": "1s",
     "gc.upload_window": "10m",
