@@ -58,8 +58,9 @@ for name in "${names[@]}"; do
     missed=1
     continue
   fi
-  took=$(grep -oE 'after [0-9]+ seeds' "$log" | grep -oE '[0-9]+' | tail -1)
-  why=$(grep -B1 -E '^seed [0-9]+, after' "$log" | head -1)
+  # What ended otherwise says neither.
+  took=$(grep -oE 'after [0-9]+ seeds' "$log" | grep -oE '[0-9]+' | tail -1 || true)
+  why=$(grep -B1 -E '^seed [0-9]+, after' "$log" | head -1 || true)
   printf '| %-16s | %-8s | %6s | %s |\n' "$name" $database "${took:-?}" "$(printf %s "$why" | cut -c1-110)"
 done
 exit $missed
