@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use serde_json::json;
 
 use crate::counterweight::Counterweight;
@@ -42,6 +42,10 @@ pub(crate) async fn make(
         .rest_while(async |database| {
             for sql in statements(tag, count) {
                 database.execute_unprepared(&sql).await?;
+            }
+            // Runs that are written one by one are counted by then.
+            if database.get_database_backend() == DbBackend::Postgres {
+                database.execute_unprepared("ANALYZE").await?;
             }
             Ok(database.close().await?)
         })
