@@ -4,13 +4,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, GC, TRASH, TestArtifact, backend_test, lookup, text, texts};
+use crate::support::{Client, GC, TRASH, TestArtifact, TestRun, backend_test, lookup, text, texts};
 
 const DAY: Duration = Duration::from_hours(24);
 
 async fn version(client: &Client, content: &str) -> TestArtifact {
     client.run("demo", "maker").await;
     TestArtifact::log(client, "demo", "data", &[("x", content)]).await.0
+}
+
+/// A run that has ended, and the version that it logged.
+async fn logged_by_run(client: &Client) -> (TestRun, TestArtifact) {
+    let run = client.run("demo", "r").await;
+    run.complete(0).await;
+    let input = json!({"runName": "r"});
+    let logged = TestArtifact::begin_with(client, "demo", "data", &[("x", "one")], input).await;
+    logged.publish().await;
+    (run, logged)
 }
 
 /// Deletes a version with its aliases. The deletion's id.
@@ -177,11 +187,7 @@ backend_test!(what_was_never_committed_does_not_come_back_and_keeps_nothing_from
 
 backend_test!(artifacts_that_went_with_a_run_come_back_by_themselves, |app| {
     let ada = app.keeping(&app.ada);
-    let run = ada.run("demo", "r").await;
-    run.complete(0).await;
-    let input = json!({"runName": "r"});
-    let logged = TestArtifact::begin_with(&ada, "demo", "data", &[("x", "one")], input).await;
-    logged.publish().await;
+    let (run, logged) = logged_by_run(&ada).await;
     let input = json!({"id": run.id, "deleteArtifacts": true});
     let deletion = ada.mutate("deleteRun", input, "deletion { id }").await["deletion"]["id"].take();
     run.change("restoreRun").await;
@@ -194,11 +200,7 @@ backend_test!(artifacts_that_went_with_a_run_come_back_by_themselves, |app| {
 
 backend_test!(what_came_back_goes_with_the_deletion_that_is_repeated, |app| {
     let ada = app.keeping(&app.ada);
-    let run = ada.run("demo", "r").await;
-    run.complete(0).await;
-    let input = json!({"runName": "r"});
-    let logged = TestArtifact::begin_with(&ada, "demo", "data", &[("x", "one")], input).await;
-    logged.publish().await;
+    let (run, logged) = logged_by_run(&ada).await;
     let input = json!({"id": run.id, "deleteArtifacts": true});
     let first = ada.mutate("deleteRun", input.clone(), "deletion { id }").await["deletion"]["id"].take();
     restore(&ada, &logged).await;
