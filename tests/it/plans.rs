@@ -13,7 +13,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use crate::support::{TestApp, backend_test};
+use crate::support::{GC, TestApp, backend_test};
 
 /// Runs of each project: more than are sorted rather than looked for.
 const RUNS: usize = 2500;
@@ -74,14 +74,23 @@ async fn execute(app: &TestApp, sql: &str) {
     app.db.migration_connection().execute_unprepared(sql).await.unwrap();
 }
 
-/// The plans of what `work` sends.
+/// The plans of what `work` asks about runs.
 async fn plans(app: &TestApp, work: impl Future<Output = Value>) -> (Vec<String>, Value) {
+    plans_of(app, is_of_runs, work).await
+}
+
+/// The plans of what `work` sends and that is meant.
+async fn plans_of<T>(
+    app: &TestApp,
+    is_meant: fn(&str) -> bool,
+    work: impl Future<Output = T>,
+) -> (Vec<String>, T) {
     app.db.ping().await.unwrap();
     SEEN.lock().unwrap().clear();
     let done = work.await;
     app.db.ping().await.unwrap();
     let seen = std::mem::take(&mut *SEEN.lock().unwrap());
-    let seen = seen.into_iter().filter(|text| is_of_runs(text));
+    let seen = seen.into_iter().filter(|text| is_meant(text));
     if backend(app) == DbBackend::Postgres {
         return (seen.collect(), done);
     }
@@ -300,5 +309,43 @@ backend_test!(a_rule_looks_at_runs_by_an_index_on_their_age_or_on_what_it_means,
     assert_eq!(found["retentionSimulation"], json!({"takenCount": 0, "keptCount": 0}));
     for plan in plans {
         assert_eq!(scans(&plan), Vec::<&str>::new(), "{plan}");
+    }
+});
+
+/// Statements that change things, or look for what to change.
+fn is_of_a_deletion(plan: &str) -> bool {
+    let of_runs = plan.contains("deletion_item i JOIN run")
+        || plan.contains("UPDATE run ")
+        || plan.contains("UPDATE \"run\"");
+    of_runs || plan.contains("UPDATE blob SET sweep_after")
+}
+
+backend_test!(what_has_just_come_into_a_state_is_found_by_its_keys, connections = 1, |app| {
+    let root = app.ruler("root").await;
+    let run = app.ada.run("demo", "first").await;
+    for number in 0..100 {
+        run.upload(&format!("file-{number}"), "x").await;
+    }
+    fill(app).await;
+    start_recording(app).await;
+    let (plans, ()) = plans_of(app, is_of_a_deletion, async {
+        let all = json!({"runs": {"entityName": "ada", "projectName": "demo", "filters": "{}"}});
+        let deleted = app.ada.mutate("deleteRuns", all, "deletion { id }").await;
+        app.run_jobs().await;
+        let id = &deleted["deletion"]["id"];
+        root.mutate("purgeNow", json!({"id": id}), "deletion { state }").await;
+        app.run_jobs().await;
+        app.wait(GC.interval).await;
+    })
+    .await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, 2500);
+    for statement in ["UPDATE run ", "deletion_item i JOIN run", "SET sweep_after"] {
+        assert!(plans.iter().any(|plan| plan.contains(statement)), "{statement}");
+    }
+    for plan in plans {
+        // Those indexes are for lists of all that is in a state.
+        for index in ["ix_run_deleted_at", "ix_blob_sweep"] {
+            assert!(!plan.contains(index), "{plan}");
+        }
     }
 });

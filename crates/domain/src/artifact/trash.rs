@@ -11,7 +11,7 @@ use super::{Artifact, ArtifactState, Collection, CollectionState, aliases, ttl};
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
-use crate::db::{Source, WriteTx};
+use crate::db::{Source, WriteTx, dialect};
 use crate::entity::artifact::{Column, Entity};
 use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_former_place as former,
@@ -101,7 +101,7 @@ pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec
             .select_only()
             .column(Column::Id)
             .filter(Column::Id.is_in(ids.iter().copied()))
-            .filter(Column::State.eq(ArtifactState::Deleted))
+            .filter(Expr::cust(dialect::unindexed("artifact.state")).eq(ArtifactState::Deleted))
             .filter(Column::PurgeAfter.gt(tx.now()))
             .order_by_asc(Column::Id);
         found.extend(query.into_tuple::<ArtifactId>().all(tx.connection()).await?);

@@ -6,8 +6,7 @@ use crate::db::{Source as _, WriteTx, dialect};
 use crate::error::Result;
 use crate::id::BlobId;
 
-/// The state, for rows that are found by their id. `SQLite` would else go through every blob in that state:
-/// it takes an index with an equality for better than a list of primary keys.
+/// The state, for rows that are found by their id: [`dialect::unindexed`].
 pub(super) const STATE: &str = "(state || '')";
 
 /// Runs a statement that ends in the placeholders of `ids` and returns the ids of the rows it changed.

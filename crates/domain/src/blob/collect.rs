@@ -134,11 +134,13 @@ async fn due_in_order(
 /// Takes the grace from a batch of blobs that an administrator wanted gone at once. Whether there may be more.
 pub async fn hurry(tx: &WriteTx, limit: u64) -> Result<bool> {
     // Plan: ix_receipt_open, ix_receipt_object_open, primary keys.
-    let sql = "UPDATE blob SET sweep_after = $1 WHERE id IN (SELECT b.id FROM receipt r \
-               JOIN deletion d ON d.id = r.deletion_id JOIN receipt_object o ON o.deletion_id = r.deletion_id \
-               JOIN blob b ON b.id = o.blob_id WHERE r.issued_at IS NULL AND d.urgent AND o.answer IS NULL \
-               AND b.state = 'doomed' AND b.sweep_failures = 0 AND b.sweep_after > $1 LIMIT $2) \
-               AND state = 'doomed'";
+    let sql = format!(
+        "UPDATE blob SET sweep_after = $1 WHERE id IN (SELECT b.id FROM receipt r \
+         JOIN deletion d ON d.id = r.deletion_id JOIN receipt_object o ON o.deletion_id = r.deletion_id \
+         JOIN blob b ON b.id = o.blob_id WHERE r.issued_at IS NULL AND d.urgent AND o.answer IS NULL \
+         AND {} = 'doomed' AND b.sweep_failures = 0 AND b.sweep_after > $1 LIMIT $2) AND {STATE} = 'doomed'",
+        dialect::unindexed("b.state")
+    );
     let statement = dialect::statement(tx.connection(), sql, [tx.now().into(), rows(limit)]);
     Ok(tx.connection().execute_raw(statement).await?.rows_affected() >= limit)
 }

@@ -68,6 +68,12 @@ pub(crate) fn placeholders(before: usize, count: usize) -> String {
     (before + 1..=before + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 
+/// A text column of rows that are found by their keys. Where many have just come to have a value, either database would else
+/// read all that have it, and again for each key: it takes the value for rare until its statistics are made anew.
+pub(crate) fn unindexed(column: &str) -> String {
+    format!("({column} || '')")
+}
+
 /// A string as it compares and sorts by its bytes, whatever the database's locale.
 pub(crate) fn bytewise(backend: DbBackend, text: Expr) -> Expr {
     match backend {

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::delete::delete_by_rule;
+use super::lifecycle_by_id;
 use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
@@ -162,7 +164,7 @@ async fn change(tx: &WriteTx, seen: &[Run], to: run_entity::ActiveModel) -> Resu
     let moved = run_entity::Entity::update_many()
         .set(run_entity::ActiveModel { updated_at: Set(tx.now()), ..to })
         .filter(Column::Id.is_in(ids_of(seen)))
-        .filter(Column::Lifecycle.is_in(from))
+        .filter(lifecycle_by_id().is_in(from))
         .exec_with_returning(tx.connection())
         .await?;
     if moved.len() != seen.len() {

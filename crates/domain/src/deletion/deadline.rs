@@ -66,13 +66,11 @@ fn ended() -> Error {
 
 /// What it is of first, then the deletion: in the order in which whoever restores or purges them holds both.
 async fn move_deadline(tx: &WriteTx, record: Deletion, to: Timestamp) -> Result<Deletion> {
-    for (table, gone, kind) in [
-        ("run", "lifecycle = 'deleted'", "run"),
-        ("artifact", "state = 'deleted' AND purge_after IS NOT NULL", "artifact"),
-    ] {
+    for (table, state, kind) in [("run", "lifecycle", "run"), ("artifact", "state", "artifact")] {
+        let state = dialect::unindexed(state);
         // Plan: ix_deletion_item_state, then the primary key of the table.
         let sql = format!(
-            "UPDATE {table} SET purge_after = $1 WHERE {gone} AND id IN \
+            "UPDATE {table} SET purge_after = $1 WHERE {state} = 'deleted' AND purge_after IS NOT NULL AND id IN \
              (SELECT subject_id FROM deletion_item WHERE deletion_id = $2 AND state = 'pending' \
              AND kind = '{kind}')"
         );

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ActiveEnum as _, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 
 use super::archive::{cancel_archive_deadline, lock, look};
 use super::records::{self, Growth, NewItem};
 use super::scope::{Fate, Scope, refuse};
 use super::{
-    Deadlines, Deletion, DeletionKind, ItemKind, ItemState, OnRegistryLink, Wish, WithRuns, plan, versions,
+    Deadlines, Deletion, DeletionKind, ItemKind, ItemState, OnRegistryLink, Wish, WithRuns, lifecycle_by_id,
+    plan, versions,
 };
 use crate::account::Caller;
 use crate::artifact::NamedPlace;
@@ -194,7 +195,7 @@ async fn put_away(
         .col_expr(Column::PurgeAfter, Expr::value(purge_after))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .filter(Column::Lifecycle.is_in([Lifecycle::Live, Lifecycle::Archived]))
+        .filter(lifecycle_by_id().is_in([Lifecycle::Live, Lifecycle::Archived]))
         .exec(tx.connection())
         .await?;
     if usize::try_from(moved.rows_affected).ok() != Some(ids.len()) {

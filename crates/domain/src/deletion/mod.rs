@@ -15,10 +15,12 @@ mod restore;
 mod scope;
 mod versions;
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::db::dialect;
 use crate::retention::Retention;
 
 pub(crate) use self::archive::archive_held;
@@ -148,4 +150,9 @@ pub(crate) fn deadline_passed(kind: &str) -> crate::error::Error {
         code: "DEADLINE_PASSED",
         reason: format!("the {kind} can no longer be restored: its deadline has passed"),
     }
+}
+
+/// The lifecycle, for runs that are found by their ids: [`dialect::unindexed`].
+fn lifecycle_by_id() -> Expr {
+    Expr::cust(dialect::unindexed("run.lifecycle"))
 }

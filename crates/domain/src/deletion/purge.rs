@@ -5,12 +5,16 @@
 //! left. Each step is one transaction and finds its place by itself, so the work can stop anywhere and start
 //! again.
 
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ActiveEnum as _, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition,
     ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge_project, records, versions};
+use super::{
+    Deletion, DeletionKind, DeletionState, ItemKind, ItemState, lifecycle_by_id, purge_project, records,
+    versions,
+};
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
@@ -111,14 +115,14 @@ async fn purge_runs(tx: &WriteTx, deletion_id: &str, due: Vec<RunId>) -> Result<
     // Once more in the statement that writes: who was restored meanwhile stays.
     let overdue = Condition::all()
         .add(run::Column::Id.is_in(due.iter().copied()))
-        .add(run::Column::Lifecycle.eq(Lifecycle::Deleted))
+        .add(lifecycle_by_id().eq(Lifecycle::Deleted))
         .add(run::Column::PurgeAfter.lte(tx.now()));
     bury(tx, overdue).await?;
     let buried: Vec<RunId> = run::Entity::find()
         .select_only()
         .column(run::Column::Id)
         .filter(run::Column::Id.is_in(due))
-        .filter(run::Column::Lifecycle.eq(Lifecycle::Purged))
+        .filter(lifecycle_by_id().eq(Lifecycle::Purged))
         .order_by_asc(run::Column::Id)
         .into_tuple()
         .all(tx.connection())
@@ -158,24 +162,23 @@ enum Held {
 
 /// The next things of a kind of a deletion whose deadline has passed, or that are tombstones with something left below them.
 async fn due(tx: &WriteTx, deletion_id: &str, kind: ItemKind, held: Held) -> Result<Vec<i64>> {
-    let (table, in_trash, is_tombstone, free) = match kind {
-        ItemKind::Run => {
-            ("run", "run.lifecycle = 'deleted'", "run.lifecycle = 'purged'", hold::no_hold_on_run())
-        }
+    let (table, state, tombstone, free) = match kind {
+        ItemKind::Run => ("run", "run.lifecycle", "'purged'", hold::no_hold_on_run()),
         ItemKind::Artifact => (
             "artifact",
-            "artifact.state = 'deleted'",
-            "artifact.state = 'deleted' AND artifact.purge_after IS NULL",
+            "artifact.state",
+            "'deleted' AND artifact.purge_after IS NULL",
             hold::no_hold_on_version(),
         ),
         ItemKind::Link => return Ok(Vec::new()),
     };
+    let state = dialect::unindexed(state);
     let which = if held == Held::Yes { format!("NOT {free}") } else { free };
     // Plan: ix_deletion_item_state, in its order, then the primary key of the table.
     let sql = format!(
         "SELECT {table}.id FROM deletion_item i JOIN {table} ON {table}.id = i.subject_id \
          WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = $4 \
-         AND ({is_tombstone} OR ({in_trash} AND {table}.purge_after <= $2 AND {which})) \
+         AND ({state} = {tombstone} OR ({state} = 'deleted' AND {table}.purge_after <= $2 AND {which})) \
          ORDER BY i.subject_id LIMIT $3"
     );
     let values = [deletion_id.into(), tx.now().into(), AT_ONCE.into(), kind.to_value().into()];
@@ -186,12 +189,16 @@ async fn due(tx: &WriteTx, deletion_id: &str, kind: ItemKind, held: Held) -> Res
 /// When the next of what a deletion has in the trash is due.
 async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timestamp>> {
     // Plan: the same, all of them.
-    let sql = "SELECT MIN(due) FROM (SELECT MIN(r.purge_after) AS due FROM deletion_item i \
-               JOIN run r ON r.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
-               AND i.kind = 'run' AND r.lifecycle = 'deleted' AND r.purge_after > $2 \
-               UNION ALL SELECT MIN(a.purge_after) FROM deletion_item i \
-               JOIN artifact a ON a.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
-               AND i.kind = 'artifact' AND a.state = 'deleted' AND a.purge_after > $2) AS deadlines";
+    let sql = format!(
+        "SELECT MIN(due) FROM (SELECT MIN(r.purge_after) AS due FROM deletion_item i \
+         JOIN run r ON r.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
+         AND i.kind = 'run' AND {} = 'deleted' AND r.purge_after > $2 \
+         UNION ALL SELECT MIN(a.purge_after) FROM deletion_item i \
+         JOIN artifact a ON a.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
+         AND i.kind = 'artifact' AND {} = 'deleted' AND a.purge_after > $2) AS deadlines",
+        dialect::unindexed("r.lifecycle"),
+        dialect::unindexed("a.state")
+    );
     let statement = dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into()]);
     let row = tx.connection().query_one_raw(statement).await?;
     let row = row.ok_or_else(|| Error::internal("MIN gave no row"))?;
