@@ -6,7 +6,9 @@ use std::cell::Cell;
 use counterweight_storage::Fault;
 use counterweight_worker::gc;
 
-use crate::support::{GC, TestApp, TestArtifact, backend_test, postgres_test, until};
+use serde_json::json;
+
+use crate::support::{GC, TRASH, TestApp, TestArtifact, backend_test, postgres_test, until};
 
 const FILES: &[(&str, &str)] = &[("a", "wanted again")];
 /// Any number will do.
@@ -21,6 +23,8 @@ enum Pause {
     Committing,
     /// The collector has found that nothing refers to the bytes, and said so.
     Marking,
+    /// A version is out of the trash.
+    Restoring,
 }
 
 impl Pause {
@@ -29,6 +33,9 @@ impl Pause {
             Self::Announcing => "BEFORE INSERT ON artifact_upload FOR EACH ROW",
             Self::Committing => "BEFORE INSERT ON artifact_entry FOR EACH ROW",
             Self::Marking => "AFTER UPDATE ON blob FOR EACH ROW WHEN (NEW.state = 'doomed')",
+            Self::Restoring => {
+                "AFTER UPDATE ON artifact FOR EACH ROW WHEN (OLD.state = 'deleted' AND NEW.state = 'committed')"
+            }
         }
     }
 }
@@ -129,6 +136,21 @@ postgres_test!(a_version_that_is_committed_after_the_mark_lacks_its_files, |app|
     let ((), refused) = race(app, Pause::Marking, collect(app), version.commit_refused()).await;
     assert_eq!(refused.code, "ARTIFACT_FILES_MISSING");
     assert_eq!(send(&version).await, 1);
+    check(app, &version).await;
+});
+
+postgres_test!(a_version_that_is_restored_while_its_time_ends_keeps_its_files, |app| {
+    let keeper = app.keeping(&app.ada);
+    keeper.run("demo", "r").await;
+    let (version, _) = TestArtifact::log(&keeper, "demo", "data", FILES).await;
+    version.delete().await;
+    let restored = keeper.mutate("restoreArtifact", json!({"artifactID": version.id}), "artifact { state }");
+    let purged = async {
+        app.advance(TRASH);
+        app.run_jobs().await;
+    };
+    let (restored, ()) = race(app, Pause::Restoring, restored, purged).await;
+    assert_eq!(restored["artifact"]["state"], "COMMITTED");
     check(app, &version).await;
 });
 

@@ -109,6 +109,15 @@ pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec
     Ok(found)
 }
 
+/// Locks a version; whether it is still one whose time in the trash is over, or that has none.
+pub(crate) async fn hold_due(tx: &WriteTx, id: ArtifactId) -> Result<bool> {
+    let found = Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
+    Ok(found.is_some_and(|found| {
+        let is_over = found.purge_after.is_none_or(|deadline| deadline <= tx.now());
+        found.state == ArtifactState::Deleted && is_over
+    }))
+}
+
 /// Brings a version back from the trash: with its place, its links, and the names that no other version has taken meanwhile.
 /// Where its sequence was deleted with it, that is back as well; `COLLECTION_NAME_TAKEN` if another one has its name by now.
 pub(crate) async fn bring_back(tx: &WriteTx, caller: &Caller, id: ArtifactId) -> Result<Restored> {

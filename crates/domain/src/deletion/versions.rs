@@ -190,6 +190,10 @@ pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion
 /// Removes up to `left` rows of versions of a deletion that are due, and notes those of which nothing is left.
 pub(super) async fn purge(tx: &WriteTx, deletion_id: &str, due: Vec<i64>, mut left: i64) -> Result<()> {
     for id in due {
+        // Once more under its lock: who was restored meanwhile stays.
+        if !artifact::hold_due(tx, ArtifactId(id)).await? {
+            continue;
+        }
         let places = artifact::forget_places(tx, ArtifactId(id)).await?;
         records::note(tx, deletion_id, ItemKind::Link, &numbers(&places), ItemState::Purged).await?;
         let Some(room) = artifact::purge(tx, ArtifactId(id), Some(deletion_id), left).await? else { break };
