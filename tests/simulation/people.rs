@@ -8,7 +8,7 @@ use super::SKEW;
 use super::dice::Dice;
 use super::promises::{Thing, Ticket};
 use super::stage::Gate;
-use super::world::{Deleting, Known, OTHER, Outcome, PROJECT, Run, Version, Who, World, number};
+use super::world::{Known, OTHER, Outcome, PROJECT, Run, Underway, Version, Who, World, number};
 use crate::support::{Refusal, text};
 
 const SHELF: &str = "shelf";
@@ -96,29 +96,31 @@ impl World {
         }
     }
 
-    /// Begins to delete what these runs have made.
-    fn begin_deleting(&self, runs: &[Run]) -> usize {
-        let runs: Vec<i64> = runs.iter().map(|run| run.id).collect();
-        let Known { versions, promises, deleting, .. } = &mut *self.known();
-        let made = versions.iter().filter(|version| runs.iter().any(|run| version.makers.contains(run)));
+    /// Begins a call on all runs of the project, or on some of them, and on what these have made.
+    fn begin_many(&self, all: Option<&'static str>, makers: Option<&[Run]>) -> usize {
+        let makers: Option<Vec<i64>> = makers.map(|runs| runs.iter().map(|run| run.id).collect());
+        let Known { versions, promises, underway, .. } = &mut *self.known();
+        let goes = |version: &&Version| makers.iter().flatten().any(|run| version.makers.contains(run));
+        let made = versions.iter().filter(goes);
         let tickets = made.map(|version| promises.begin(Thing::Version(version.id), "deleted")).collect();
-        deleting.push(Deleting { runs, versions: tickets, ended: None });
-        deleting.len() - 1
+        underway.push(Underway { all, makers, tickets, ended: None });
+        underway.len() - 1
     }
 
-    fn end_deleting(&self, which: usize, done: &Outcome) {
-        let tickets = std::mem::take(&mut self.known().deleting[which].versions);
+    fn end_many(&self, which: usize, done: &Outcome) {
+        let tickets = std::mem::take(&mut self.known().underway[which].tickets);
         self.settle_unsure(&tickets, done);
         let known = &mut *self.known();
-        known.deleting[which].ended = Some(known.promises.moment());
+        known.underway[which].ended = Some(known.promises.moment());
     }
 
     /// A version that was begun since that moment has this maker.
     pub(super) fn know_maker(&self, version: i64, maker: i64, since: u64) {
-        let Known { promises, deleting, .. } = &mut *self.known();
-        for deleting in deleting.iter_mut().filter(|deleting| deleting.runs.contains(&maker)) {
-            match deleting.ended {
-                None => deleting.versions.push(promises.begin(Thing::Version(version), "deleted")),
+        let Known { promises, underway, .. } = &mut *self.known();
+        let of_maker = |call: &&mut Underway| call.makers.iter().flatten().any(|run| *run == maker);
+        for call in underway.iter_mut().filter(of_maker) {
+            match call.ended {
+                None => call.tickets.push(promises.begin(Thing::Version(version), "deleted")),
                 Some(ended) if ended >= since => {
                     let ticket = promises.begin(Thing::Version(version), "deleted");
                     promises.unknown(&ticket);
@@ -152,11 +154,11 @@ impl World {
         (input["id"], input["reason"]) = (run.test.id.as_str().into(), reason.as_str().into());
         let with_artifacts = input["deleteArtifacts"] == true;
         let ticket = self.begin(Thing::Run(run.id), "deleted");
-        let deleting = self.begin_deleting(if with_artifacts { std::slice::from_ref(&run) } else { &[] });
+        let call = self.begin_many(None, with_artifacts.then(|| std::slice::from_ref(&run)));
         let fields = "deletion { id reason runCount artifactCount fileCount }";
         let done = self.mutate(dice, Who::Ada, "deleteRun", input, fields).await;
         self.settle_ticket(&ticket, done.as_ref());
-        self.end_deleting(deleting, &done);
+        self.end_many(call, &done);
         self.check_executed(plan.as_ref(), &done, &reason).await;
     }
 
@@ -204,11 +206,14 @@ impl World {
             input["planId"] = plan["id"].clone();
         }
         (input["runs"], input["reason"]) = (which, reason.as_str().into());
-        let deleting = self.begin_deleting(if input["deleteArtifacts"] == true { &runs } else { &[] });
+        // Also those that were begun since the plan.
+        let runs = self.runs_of_project();
+        let all = input["runs"].get("filters").map(|_| "deleted");
+        let call = self.begin_many(all, (input["deleteArtifacts"] == true).then_some(&runs));
         let tickets = self.begin_all(runs.iter().map(|run| Thing::Run(run.id)), "deleted");
         let done = self.mutate(dice, Who::Ada, "deleteRuns", input, "deletion { id }").await;
         self.settle_unsure(&tickets, &done);
-        self.end_deleting(deleting, &done);
+        self.end_many(call, &done);
         if let Some(Ok(done)) = &done {
             self.known().deletions.push(text(&done["deletion"]["id"]));
         } else if done.is_some() {
@@ -228,10 +233,12 @@ impl World {
 
     async fn restore_many(&self, dice: &Dice) {
         let runs = self.runs_of_project();
+        let call = self.begin_many(Some("live"), None);
         let tickets = self.begin_all(runs.iter().map(|run| Thing::Run(run.id)), "live");
         let input = json!({"runs": {"filters": "{}", "projectName": PROJECT, "entityName": "ada"}});
         let done = self.mutate(dice, Who::Ada, "restoreRuns", input, "task { id }").await;
         self.settle_unsure(&tickets, &done);
+        self.end_many(call, &done);
     }
 
     async fn restore_deletion(&self, dice: &Dice) {

@@ -1,6 +1,6 @@
 //! A seed, turn by turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::Backend;
 
 /// Turns that it takes at most for everybody to end.
 const MOST_TO_END: usize = 5000;
-/// The store answers a call, or never does, while what was announced is waited for.
+/// The store answers a process, or never does, while what was announced is waited for. A client may take longer to send.
 const PATIENCE: Duration = Duration::from_hours(20);
 
 struct Schedule {
@@ -27,6 +27,8 @@ struct Schedule {
     memory: Memory,
     /// Who is slow, and until which turn.
     slow: BTreeMap<usize, usize>,
+    /// Whose bytes came when nobody waited for them any more. Only `fsck` finds them where the process dies now.
+    late: BTreeSet<usize>,
     last: Option<usize>,
 }
 
@@ -53,6 +55,7 @@ pub(super) async fn play(backend: Backend, seed: u64, steps: usize) -> (Vec<Stri
         version: (0, 0),
         memory: Memory::default(),
         slow: BTreeMap::new(),
+        late: BTreeSet::new(),
         last: None,
     };
     let played = schedule.play(steps).await;
@@ -68,7 +71,7 @@ impl Schedule {
         for step in 0..steps {
             match self.dice.below(100) {
                 0..=5 => self.pass_time(step),
-                6..=7 if !self.world.stage.has_blocked() => self.kill(step).await?,
+                6..=7 if !self.world.stage.has_blocked() && self.late.is_empty() => self.kill(step).await?,
                 _ => {
                     let (fate, dies) = (self.dice.one_in(12), self.dice.one_in(60));
                     self.advance(step, fate, dies).await?;
@@ -112,9 +115,19 @@ impl Schedule {
     async fn advance(&mut self, step: usize, fails: bool, dies: bool) -> Result<(), Broken> {
         let Some(chosen) = self.choose(step) else { return Ok(()) };
         let Waiting { seat, name, gate, since, .. } = chosen;
-        let is_late = since.after(PATIENCE) < self.world.stage.true_time();
+        let (_, doing) = self.world.stage.whose(seat);
+        if gate == Gate::Idle {
+            self.late.remove(&seat);
+        }
+        let is_late = matches!(gate, Gate::Store("put" | "get"))
+            && since.after(PATIENCE) < self.world.stage.true_time();
+        if is_late && doing == "put" {
+            self.late.insert(seat);
+        }
+        let dies = dies && self.late.is_empty();
         let fate = match gate {
-            Gate::Store("put") if is_late => Fate::Fails(Fault::Unavailable),
+            Gate::Store(_) if self.late.contains(&seat) => Fate::Passes,
+            Gate::Store(_) if is_late => Fate::Fails(Fault::Unavailable),
             Gate::Store(_) if fails => *self.dice.weighed(&[
                 (2, Fate::Fails(Fault::Unavailable)),
                 (1, Fate::Fails(Fault::OutOfSpace)),
@@ -124,7 +137,6 @@ impl Schedule {
         };
         let end = if dies { ", and dies" } else { "" };
         self.world.stage.decide(format!("{step} {name} {gate:?} {fate:?}{end}"));
-        let (_, doing) = self.world.stage.whose(seat);
         self.world.stage.advance(seat, fate, dies, &self.world.database).await;
         self.last = Some(seat);
         if self.dice.one_in(10) {

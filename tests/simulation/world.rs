@@ -65,11 +65,14 @@ pub(super) struct Version {
     pub(super) makers: Vec<i64>,
 }
 
-/// A call that deletes runs with what they made. A version that somebody begins meanwhile may go with them.
+/// A call on many things, of which somebody may begin more meanwhile.
 #[derive(Default)]
-pub(super) struct Deleting {
-    pub(super) runs: Vec<i64>,
-    pub(super) versions: Vec<Ticket>,
+pub(super) struct Underway {
+    /// What all runs of the project come to be by it; none where they are named.
+    pub(super) all: Option<&'static str>,
+    /// Runs whose versions are deleted with them; none where these stay.
+    pub(super) makers: Option<Vec<i64>>,
+    pub(super) tickets: Vec<Ticket>,
     /// The moment of its answer.
     pub(super) ended: Option<u64>,
 }
@@ -82,7 +85,7 @@ pub(super) struct Known {
     pub(super) runs: Vec<Run>,
     pub(super) versions: Vec<Version>,
     pub(super) deletions: Vec<String>,
-    pub(super) deleting: Vec<Deleting>,
+    pub(super) underway: Vec<Underway>,
     pub(super) holds: Vec<(String, &'static str, i64)>,
     calls: u64,
 }
@@ -170,10 +173,18 @@ impl World {
 
     pub(super) fn know_run(&self, run: TestRun) {
         let id = number(&run.id);
-        let mut known = self.known();
-        if known.runs.iter().all(|known| known.id != id) {
-            known.runs.push(Run { id, test: run, is_written: false, lines: 0 });
+        let Known { runs, promises, underway, .. } = &mut *self.known();
+        if runs.iter().any(|known| known.id == id) {
+            return;
         }
+        let meanwhile = underway.iter_mut().filter(|call| call.ended.is_none() && run.project() == PROJECT);
+        for Underway { all, makers, tickets, .. } in meanwhile {
+            if let Some(value) = *all {
+                tickets.push(promises.begin(Thing::Run(id), value));
+                makers.iter_mut().for_each(|makers| makers.push(id));
+            }
+        }
+        runs.push(Run { id, test: run, is_written: false, lines: 0 });
     }
 
     /// What people know. Not to be kept over a gate.
