@@ -14,8 +14,8 @@ import xml.etree.ElementTree as ElementTree
 from server import BINARY, KEY, S3, Postgres, eventually, free_port
 
 SERVERS = WORKERS = 2
-# Between two kills, in seconds.
-PAUSE = (4, 9)
+# Between two kills, in seconds. Whoever collects is among them, and the other waits for its lease, a minute, to be over.
+PAUSE = (10, 22)
 
 
 class Member:

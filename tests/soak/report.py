@@ -11,7 +11,7 @@ HEAD = """\
 # Soak
 
 Two servers and two workers over one PostgreSQL and one S3 (moto); the released `wandb` client, and authors that send
-its requests without it; a random process killed with `kill -9` every few seconds. Then everything is compared. Made by
+its requests without it; a random process killed with `kill -9` every 10 to 22 s. Then everything is compared. Made by
 
     {command}
 
