@@ -149,7 +149,7 @@ postgres_test!(a_version_that_is_restored_while_its_time_ends_keeps_its_files, |
         app.advance(TRASH);
         app.run_jobs().await;
     };
-    let (restored, ()) = race(app, Pause::Restoring, restored, purged).await;
+    let (restored, ()) = Box::pin(race(app, Pause::Restoring, restored, purged)).await;
     assert_eq!(restored["artifact"]["state"], "COMMITTED");
     check(app, &version).await;
 });

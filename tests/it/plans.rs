@@ -328,7 +328,7 @@ backend_test!(what_has_just_come_into_a_state_is_found_by_its_keys, connections 
     }
     fill(app).await;
     start_recording(app).await;
-    let (plans, ()) = plans_of(app, is_of_a_deletion, async {
+    let work = async {
         let all = json!({"runs": {"entityName": "ada", "projectName": "demo", "filters": "{}"}});
         let deleted = app.ada.mutate("deleteRuns", all, "deletion { id }").await;
         app.run_jobs().await;
@@ -336,8 +336,8 @@ backend_test!(what_has_just_come_into_a_state_is_found_by_its_keys, connections 
         root.mutate("purgeNow", json!({"id": id}), "deletion { state }").await;
         app.run_jobs().await;
         app.wait(GC.interval).await;
-    })
-    .await;
+    };
+    let (plans, ()) = Box::pin(plans_of(app, is_of_a_deletion, work)).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, 2500);
     for statement in ["UPDATE run ", "deletion_item i JOIN run", "SET sweep_after"] {
         assert!(plans.iter().any(|plan| plan.contains(statement)), "{statement}");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use counterweight_domain::Timestamp;
 use counterweight_storage::{Fate, Fault};
 
 use super::dice::Dice;
@@ -108,7 +109,7 @@ impl Schedule {
         let process = self.dice.below(PROCESSES);
         self.world.stage.decide(format!("{step} process {process} dies"));
         self.world.stage.kill(process, &self.world.database).await;
-        self.check("", "dying").await
+        self.check("", "dying", self.world.stage.true_time()).await
     }
 
     /// Lets someone go on to their next gate.
@@ -142,7 +143,7 @@ impl Schedule {
         if self.dice.one_in(10) {
             self.slow.insert(seat, step + 5 + self.dice.below(40));
         }
-        self.check(name, &doing).await
+        self.check(name, &doing, self.world.stage.began(seat)).await
     }
 
     fn choose(&mut self, step: usize) -> Option<Waiting> {
@@ -170,7 +171,7 @@ impl Schedule {
     }
 
     /// Whether the rules hold after a step.
-    async fn check(&mut self, name: &str, doing: &str) -> Result<(), Broken> {
+    async fn check(&mut self, name: &str, doing: &str, began: Timestamp) -> Result<(), Broken> {
         let world = &self.world;
         if let Some(failure) = world.stage.failure() {
             return Err(failure);
@@ -185,7 +186,7 @@ impl Schedule {
             std::mem::replace(&mut self.view, view)
         };
         self.version = version;
-        let step = Step { before: &before, after: &self.view, name, doing };
+        let step = Step { before: &before, after: &self.view, name, doing, began };
         step.check(&mut self.memory, &world.known().promises)
     }
 }

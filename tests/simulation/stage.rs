@@ -60,6 +60,8 @@ struct Actor {
     doing: String,
     at: Option<Gate>,
     since: Timestamp,
+    /// When its last transaction began, by the true time.
+    began: Timestamp,
     goes: Option<Fate>,
     waker: Option<Waker>,
     behind: Vec<Waker>,
@@ -236,10 +238,19 @@ impl Stage {
         self.change(|inner| (inner.actors[seat].name, inner.actors[seat].doing.clone()))
     }
 
+    /// When an actor's last transaction began.
+    pub(super) fn began(&self, seat: usize) -> Timestamp {
+        self.change(|inner| inner.actors[seat].began)
+    }
+
     /// Lets an actor go on, to its next gate; `dies` ends its process there.
     pub(super) async fn advance(&self, seat: usize, fate: Fate, dies: bool, database: &TestDatabase) {
+        let now = self.true_time();
         self.change(|inner| {
             let actor = &mut inner.actors[seat];
+            if actor.at == Some(Gate::Begin) {
+                actor.began = now;
+            }
             inner.calls += u64::from(matches!(actor.at, Some(Gate::Store(_))));
             (actor.at, actor.goes, actor.dies_next) = (None, Some(fate), dies && actor.process.is_some());
             actor.wake();

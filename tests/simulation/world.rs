@@ -181,7 +181,9 @@ impl World {
         for Underway { all, makers, tickets, .. } in meanwhile {
             if let Some(value) = *all {
                 tickets.push(promises.begin(Thing::Run(id), value));
-                makers.iter_mut().for_each(|makers| makers.push(id));
+                if let Some(makers) = makers {
+                    makers.push(id);
+                }
             }
         }
         runs.push(Run { id, test: run, is_written: false, lines: 0 });
