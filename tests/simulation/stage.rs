@@ -319,6 +319,11 @@ impl Stage {
         .await;
     }
 
+    /// Whether a transaction is open.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.has_blocked() || self.waiting().iter().any(|found| found.gate == Gate::Commit)
+    }
+
     /// Whether an actor waits for a lock that another has.
     pub(super) fn has_blocked(&self) -> bool {
         self.change(|inner| inner.running() > 0)
