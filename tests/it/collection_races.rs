@@ -23,7 +23,7 @@ enum Pause {
     Committing,
     /// The collector has found that nothing refers to the bytes, and said so.
     Marking,
-    /// A version is out of the trash.
+    /// A version is out of the trash, with its places.
     Restoring,
 }
 
@@ -33,9 +33,7 @@ impl Pause {
             Self::Announcing => "BEFORE INSERT ON artifact_upload FOR EACH ROW",
             Self::Committing => "BEFORE INSERT ON artifact_entry FOR EACH ROW",
             Self::Marking => "AFTER UPDATE ON blob FOR EACH ROW WHEN (NEW.state = 'doomed')",
-            Self::Restoring => {
-                "AFTER UPDATE ON artifact FOR EACH ROW WHEN (OLD.state = 'deleted' AND NEW.state = 'committed')"
-            }
+            Self::Restoring => "BEFORE INSERT ON audit_entry FOR EACH ROW WHEN (NEW.action = 'restore')",
         }
     }
 }
