@@ -82,6 +82,21 @@ backend_test!(a_plan_counts_bytes_by_whether_something_else_needs_them, |app| {
     drop(two);
 });
 
+backend_test!(nothing_more_goes_with_a_run_that_is_purged_at_once, |app| {
+    let (run, _) = maker(&app.ada, "one", &[("own", "123")]).await;
+    let input = |with: bool| json!({"id": run.id, "deleteArtifacts": with});
+    let done = app.ada.mutate("deleteRun", input(false), "deletion { id }").await;
+    let id = json!({"id": done["deletion"]["id"]});
+    let root = app.administrator("root").await.claiming("use-admin-privileges", "true");
+    root.mutate("purgeNow", id.clone(), "deletion { state }").await;
+    let again = app.ada.mutate("deleteRun", input(true), "deletion { id artifactCount }").await;
+    assert_eq!(again["deletion"], json!({"id": id["id"], "artifactCount": 0}));
+    app.run_jobs().await;
+    assert!(is_there(&app.ada, "one").await, "its owner can have it back, if it is deleted");
+    let state = "query($id: ID!) { deletion(id: $id) { state } }";
+    assert_eq!(app.ada.graphql(state, id).await["deletion"]["state"], "PURGED");
+});
+
 backend_test!(what_is_no_longer_as_planned_is_not_deleted, |app| {
     let (run, version) = maker(&app.ada, "r", &[("a", "1")]).await;
     let planned = async || text(&plan(&app.ada, json!({"ids": [run.id]}), WITH).await["id"]);

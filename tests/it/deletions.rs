@@ -228,6 +228,24 @@ backend_test!(a_deadline_is_moved_only_by_who_may, |app| {
     assert_eq!(first.show("lifecycle").await["lifecycle"], "LIVE");
 });
 
+backend_test!(what_comes_into_a_deletion_that_is_purged_at_once_goes_at_once_too, |app| {
+    let count = AT_ONCE + 30;
+    copies(app, count).await;
+    let done = change(&app.ada, "deleteRuns", by_filter(&json!({}))).await;
+    let task = json!({"id": done["task"]["id"]});
+    app.ada.mutate("pauseBulkTask", task.clone(), "task { state }").await;
+    let root = app.administrator("root").await.claiming("use-admin-privileges", "true");
+    let input = json!({"id": done["deletion"]["id"]});
+    root.mutate("purgeNow", input, "deletion { purgeAfter state }").await;
+    app.run_jobs().await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, 200);
+    app.ada.mutate("resumeBulkTask", task, "task { state }").await;
+    app.run_jobs().await;
+    let record = deletion(&app.ada, &done["deletion"]["id"], "state runCount purgeAfter").await;
+    assert_eq!(record, json!({"state": "PURGED", "runCount": count, "purgeAfter": "2026-01-01T00:00:00Z"}));
+    assert_eq!(app.ada.trash().await, Vec::<String>::new());
+});
+
 backend_test!(the_deadline_of_a_project_is_moved_too, |app| {
     runs(app, &["a"]).await;
     let found = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await;

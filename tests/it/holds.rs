@@ -333,6 +333,24 @@ backend_test!(of_many_runs_those_that_are_held_stay, |app| {
     drop(free);
 });
 
+backend_test!(a_hold_keeps_also_what_was_to_be_purged_at_once, |app| {
+    let (free, kept) = (app.ada.run("demo", "free").await, app.ada.run("demo", "held").await);
+    let input = json!({"runs": {"ids": [free.id, kept.id]}});
+    let done = app.ada.mutate("deleteRuns", input, "deletion { id }").await;
+    let warden = app.ruler("root").await;
+    warden.mutate("purgeNow", json!({"id": done["deletion"]["id"]}), "deletion { state }").await;
+    let hold = hold(&warden, "holdRun", &kept.id.clone().into()).await;
+    app.run_jobs().await;
+    let trash = app.ada.graphql("{ trash { edges { node { name purgeAfter } } } }", ()).await;
+    let found = trash["trash"]["edges"].as_array().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["node"], json!({"name": "held", "purgeAfter": "2026-01-01T00:00:00Z"}));
+    assert_eq!(kept.change_refused("restoreRun").await.code, "DEADLINE_PASSED");
+    release(&warden, &hold).await;
+    app.run_jobs().await;
+    assert_eq!(app.ada.trash().await, Vec::<String>::new());
+});
+
 backend_test!(what_is_held_in_the_trash_outlives_its_deadline_and_nothing_else_does, |app| {
     let (free, kept) = (app.ada.run("demo", "free").await, app.ada.run("demo", "held").await);
     let input = json!({"runs": {"ids": [free.id, kept.id]}});
@@ -342,6 +360,13 @@ backend_test!(what_is_held_in_the_trash_outlives_its_deadline_and_nothing_else_d
     let hold = hold(&warden, "holdRun", &kept.id.clone().into()).await;
     let refused = warden.refused("purgeNow", id.clone()).await;
     assert_eq!(refused.code, "HELD", "{}", refused.message);
+    assert!(!refused.message.contains("project"), "{}", refused.message);
+    let project = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await["project"]["id"].take();
+    let around = json!({"id": project, "reason": "all of it"});
+    let around = warden.mutate("holdProject", around, "hold { id }").await;
+    let message = warden.refused("purgeNow", id.clone()).await.message;
+    assert!(message.contains("run ada/demo/held") && message.contains("project ada/demo (all"), "{message}");
+    release(&warden, &text(&around["hold"]["id"])).await;
     app.wait(TRASH).await;
     assert_eq!(app.ada.trash().await, ["held"]);
     assert_eq!(free.upsert_refused().await.code, "RUN_DELETED");

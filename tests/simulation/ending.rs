@@ -150,7 +150,9 @@ fn rule_2_all_that_nothing_refers_to_is_gone(view: &View) -> Result<(), Broken> 
 
 fn rule_6_all_deadlines_are_met(view: &View) -> Result<(), Broken> {
     let over = |state: &str, deadline: i64| state == "deleted" && deadline <= view.now.0;
-    let run = view.runs.iter().find(|(_, run)| over(&run.lifecycle, run.purge_after));
+    let run = view.runs.iter().find(|(_, run)| {
+        over(&run.lifecycle, run.purge_after) || run.lifecycle == "deleted" && run.is_urgent
+    });
     let project = view.projects.iter().find(|(_, project)| over(&project.state, project.purge_after));
     match (run, project) {
         (None, None) => Ok(()),

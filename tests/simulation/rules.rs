@@ -134,7 +134,7 @@ impl Step<'_> {
                 || self.after.projects[&before.project].state == "purged" && has_come(project.purge_after);
             match (before.lifecycle.as_str(), after.lifecycle.as_str()) {
                 (_, "purged") if with_project => {}
-                ("deleted", "purged") if !has_come(before.purge_after) => {
+                ("deleted", "purged") if !before.is_urgent && !has_come(before.purge_after) => {
                     return Err(format!("rule 6: run {id} is purged before {}", before.purge_after));
                 }
                 ("live" | "archived", "purged") => {
@@ -151,6 +151,8 @@ impl Step<'_> {
                 ("live", "deleted") if self.name.starts_with("worker") => {
                     return Err(format!("rule 6: a worker deletes run {id}, which is live"));
                 }
+                // What a hold keeps from going at once.
+                ("deleted", "deleted") if after.is_urgent => {}
                 ("deleted", "deleted") => {
                     self.check_deadline_moved("run", *id, before.purge_after, after.purge_after)?;
                 }
@@ -170,7 +172,7 @@ impl Step<'_> {
     }
 
     fn check_deadline_moved(&self, what: &str, id: i64, before: i64, after: i64) -> Result<(), Broken> {
-        if before == after || ["extendDeletion", "purgeNow"].contains(&self.doing) {
+        if before == after || self.doing == "extendDeletion" {
             return Ok(());
         }
         Err(format!("rule 6: {} moves the deadline of {what} {id} by {}", self.name, self.doing))
@@ -198,6 +200,7 @@ impl Step<'_> {
             ("committed", "deleted") if after.purge_after > 0 => {
                 self.check_deadline_set("version", id, after.purge_after, &ARTIFACT_RETENTIONS)
             }
+            ("deleted", "deleted") if before.is_urgent => Ok(()),
             ("deleted", "deleted") if before.purge_after > 0 && after.purge_after > 0 => {
                 self.check_deadline_moved("version", id, before.purge_after, after.purge_after)
             }

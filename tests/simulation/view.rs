@@ -47,6 +47,8 @@ pub(super) struct Run {
     pub(super) project: i64,
     pub(super) purge_after: i64,
     pub(super) archived_until: i64,
+    /// Whether an administrator ended its time in the trash.
+    pub(super) is_urgent: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub(super) struct Version {
     pub(super) expires_at: i64,
     /// Until when it can be restored; zero where it cannot.
     pub(super) purge_after: i64,
+    /// Whether an administrator ended that time.
+    pub(super) is_urgent: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +74,14 @@ pub(super) struct Blob {
 const ROWS: &[&str] = &[
     "SELECT 'project' AS k, p.id AS id, p.state AS a, '' AS b, COALESCE((SELECT MAX(d.purge_after) FROM deletion d \
      WHERE d.project_id = p.id AND d.kind = 'project' AND d.state = 'pending'), 0) AS x, 0 AS y, 0 AS z FROM project p",
-    "SELECT 'run', id, lifecycle, '', COALESCE(purge_after, 0), COALESCE(archived_until, 0), project_id FROM run",
+    "SELECT 'run', id, lifecycle, CASE WHEN EXISTS (SELECT 1 FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
+     WHERE i.subject_id = run.id AND i.kind = 'run' AND i.state = 'pending' AND d.urgent) THEN 'urgent' ELSE '' END, \
+     COALESCE(purge_after, 0), COALESCE(archived_until, 0), project_id FROM run",
     "SELECT 'file', f.run_id, f.name, COALESCE(b.md5, ''), 0, 0, 0 FROM run_file f JOIN blob b ON b.id = f.blob_id",
     "SELECT 'lines', run_id, '', '', stream, line_count, 0 FROM history_stream",
-    "SELECT 'version', v.id, v.state, '', COALESCE(v.expires_at, 0), c.project_id, \
+    "SELECT 'version', v.id, v.state, CASE WHEN EXISTS (SELECT 1 FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
+     WHERE i.subject_id = v.id AND i.kind = 'artifact' AND i.state = 'pending' AND d.urgent) THEN 'urgent' ELSE '' END, \
+     COALESCE(v.expires_at, 0), c.project_id, \
      COALESCE(v.purge_after, 0) FROM artifact v \
      JOIN artifact_collection c ON c.id = v.collection_id",
     "SELECT 'entry', artifact_id, path, digest, 0, 0, 0 FROM artifact_entry",
@@ -130,14 +138,16 @@ impl View {
             match text(0).as_str() {
                 "project" => drop(view.projects.insert(id, Project { state: a, purge_after: x })),
                 "run" => {
-                    let run = Run { lifecycle: a, project: number(6), purge_after: x, archived_until: y };
+                    let (project, is_urgent) = (number(6), b == "urgent");
+                    let run = Run { lifecycle: a, project, purge_after: x, archived_until: y, is_urgent };
                     view.runs.insert(id, run);
                 }
                 "file" => drop(view.files.insert((id, a), b)),
                 "lines" => drop(view.lines.insert((id, x), y)),
                 "version" => {
-                    view.versions
-                        .insert(id, Version { state: a, project: y, expires_at: x, purge_after: number(6) });
+                    let (purge_after, is_urgent) = (number(6), b == "urgent");
+                    let version = Version { state: a, project: y, expires_at: x, purge_after, is_urgent };
+                    view.versions.insert(id, version);
                 }
                 "entry" => drop(view.entries.insert((id, a), b)),
                 "place" => drop(view.places.insert((id, x, y, a == "portfolio"))),

@@ -74,7 +74,7 @@ pub use self::state::{
 };
 pub use self::tags::{change_collection_tags, change_tags, get_collection_tags, get_tags};
 pub use self::trash::{Restored, Trashed, list_trash};
-pub(crate) use self::trash::{bring_back, forget_places, hold_due, restorable};
+pub(crate) use self::trash::{bring_back, forget_places, restorable};
 pub use self::ttl::{Ttl, set_entity_ttl};
 pub use self::types::{ensure_type, find_type, get_types, list_types};
 pub use self::update::{Edit, update};

@@ -12,6 +12,7 @@ use crate::account::{Caller, Role};
 use crate::audit::{self, Act, Action, Topic};
 use crate::clock::Timestamp;
 use crate::db::{Source, WriteTx, dialect};
+use crate::deletion::{self, ItemKind};
 use crate::entity::artifact::{Column, Entity};
 use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_former_place as former,
@@ -101,21 +102,12 @@ pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec
             .select_only()
             .column(Column::Id)
             .filter(Column::Id.is_in(ids.iter().copied()))
-            .filter(Expr::cust(dialect::unindexed("artifact.state")).eq(ArtifactState::Deleted))
+            .filter(Expr::cust(dialect::unindexed!("artifact.state")).eq(ArtifactState::Deleted))
             .filter(Column::PurgeAfter.gt(tx.now()))
             .order_by_asc(Column::Id);
         found.extend(query.into_tuple::<ArtifactId>().all(tx.connection()).await?);
     }
     Ok(found)
-}
-
-/// Locks a version; whether it is still one whose time in the trash is over, or that has none.
-pub(crate) async fn hold_due(tx: &WriteTx, id: ArtifactId) -> Result<bool> {
-    let found = Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
-    Ok(found.is_some_and(|found| {
-        let is_over = found.purge_after.is_none_or(|deadline| deadline <= tx.now());
-        found.state == ArtifactState::Deleted && is_over
-    }))
 }
 
 /// Brings a version back from the trash: with its place, its links, and the names that no other version has taken meanwhile.
@@ -136,8 +128,9 @@ pub(crate) async fn bring_back(tx: &WriteTx, caller: &Caller, id: ArtifactId) ->
     // Collections first, as whoever deletes or links it does.
     let found = Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
     let found = found.filter(is_in_trash).ok_or_else(|| Error::not_found("artifact", id.to_node_id()))?;
-    if found.purge_after.is_some_and(|deadline| deadline <= tx.now()) {
-        return Err(crate::deletion::deadline_passed("artifact"));
+    let is_over = found.purge_after.is_some_and(|deadline| deadline <= tx.now());
+    if is_over || !deletion::hurried(tx, ItemKind::Artifact, vec![id.0]).await?.is_empty() {
+        return Err(deletion::deadline_passed("artifact"));
     }
     let deleted_at = found.deleted_at.unwrap_or(tx.now());
     let mut row = found.into_active_model();

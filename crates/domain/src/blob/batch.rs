@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::id::BlobId;
 
 /// The state, for rows that are found by their id: [`dialect::unindexed`].
-pub(super) const STATE: &str = "(state || '')";
+pub(super) const STATE: &str = dialect::unindexed!("state");
 
 /// Runs a statement that ends in the placeholders of `ids` and returns the ids of the rows it changed.
 pub(super) async fn update(

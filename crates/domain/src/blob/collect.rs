@@ -139,7 +139,7 @@ pub async fn hurry(tx: &WriteTx, limit: u64) -> Result<bool> {
          JOIN deletion d ON d.id = r.deletion_id JOIN receipt_object o ON o.deletion_id = r.deletion_id \
          JOIN blob b ON b.id = o.blob_id WHERE r.issued_at IS NULL AND d.urgent AND o.answer IS NULL \
          AND {} = 'doomed' AND b.sweep_failures = 0 AND b.sweep_after > $1 LIMIT $2) AND {STATE} = 'doomed'",
-        dialect::unindexed("b.state")
+        dialect::unindexed!("b.state")
     );
     let statement = dialect::statement(tx.connection(), sql, [tx.now().into(), rows(limit)]);
     Ok(tx.connection().execute_raw(statement).await?.rows_affected() >= limit)

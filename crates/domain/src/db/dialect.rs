@@ -70,9 +70,12 @@ pub(crate) fn placeholders(before: usize, count: usize) -> String {
 
 /// A text column of rows that are found by their keys. Where many have just come to have a value, either database would else
 /// read all that have it, and again for each key: it takes the value for rare until its statistics are made anew.
-pub(crate) fn unindexed(column: &str) -> String {
-    format!("({column} || '')")
+macro_rules! unindexed {
+    ($column:literal) => {
+        concat!("(", $column, " || '')")
+    };
 }
+pub(crate) use unindexed;
 
 /// A string as it compares and sorts by its bytes, whatever the database's locale.
 pub(crate) fn bytewise(backend: DbBackend, text: Expr) -> Expr {

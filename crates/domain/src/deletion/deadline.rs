@@ -1,16 +1,14 @@
 //! Deadlines that are moved. They are fixed when something is deleted, and only these verbs change them.
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
-use super::{Deletion, DeletionKind, DeletionState, ItemKind, records};
+use super::{Deletion, DeletionKind, DeletionState, records};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Source as _, WriteTx, dialect};
-use crate::entity::deletion::{Column, Entity};
+use crate::entity::deletion::{ActiveModel, Column, Entity};
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
-use crate::id::{ArtifactId, RunId};
 use crate::job::{self, JobKind};
 use crate::project;
 
@@ -24,32 +22,23 @@ pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -
     if until <= record.purge_after {
         return Err(Error::invalid("DEADLINE_INVALID", "purgeAfter", "must be later than the deadline is"));
     }
-    move_deadline(tx, record, until).await
+    // What it is of first, then the deletion: in the order in which whoever restores or purges them holds both.
+    move_items(tx, id, until).await?;
+    set(tx, record, ActiveModel { purge_after: Set(until), ..ActiveModel::default() }).await
 }
 
-/// Ends the time in which this deletion can be undone, for administrators. Bytes that nothing else needs go with the next
-/// collection, without the grace. `HELD` when something of it is held.
+/// Ends the time in which this deletion can be undone, for administrators; whatever deadline its things have themselves. Bytes that
+/// nothing else needs go with the next collection, without the grace. `HELD` when something of it is held.
 pub async fn purge_now(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
     let record = pending(tx, caller, id).await?;
     caller.require_administrator()?;
-    match record.kind {
-        DeletionKind::Project => hold::check(tx, Target::Project(record.project_id)).await?,
-        DeletionKind::Runs | DeletionKind::Artifacts => {
-            let runs = records::pending(tx, id, ItemKind::Run, None).await?;
-            let runs: Vec<RunId> = runs.into_iter().map(RunId).collect();
-            hold::check(tx, Target::Runs(&runs)).await?;
-            let versions = records::pending(tx, id, ItemKind::Artifact, None).await?;
-            let versions: Vec<ArtifactId> = versions.into_iter().map(ArtifactId).collect();
-            hold::check(tx, Target::Versions(&versions)).await?;
-        }
-    }
-    Entity::update_many()
-        .col_expr(Column::Urgent, Expr::val(true))
-        .filter(Column::Id.eq(&record.id))
-        .exec(tx.connection())
-        .await?;
-    let now = tx.now();
-    move_deadline(tx, record, now).await
+    let target = match record.kind {
+        DeletionKind::Project => Target::Project(record.project_id),
+        DeletionKind::Runs | DeletionKind::Artifacts => Target::Deletion(id),
+    };
+    hold::check(tx, target).await?;
+    let ended = ActiveModel { purge_after: Set(tx.now()), urgent: Set(true), ..ActiveModel::default() };
+    set(tx, record, ended).await
 }
 
 async fn pending(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deletion> {
@@ -64,26 +53,32 @@ fn ended() -> Error {
     }
 }
 
-/// What it is of first, then the deletion: in the order in which whoever restores or purges them holds both.
-async fn move_deadline(tx: &WriteTx, record: Deletion, to: Timestamp) -> Result<Deletion> {
-    for (table, state, kind) in [("run", "lifecycle", "run"), ("artifact", "state", "artifact")] {
-        let state = dialect::unindexed(state);
+/// Gives everything that a deletion has in the trash this deadline.
+pub(super) async fn move_items(tx: &WriteTx, id: &str, to: Timestamp) -> Result<()> {
+    let runs = ("run", dialect::unindexed!("lifecycle"));
+    let versions = ("artifact", dialect::unindexed!("state"));
+    for (table, state) in [runs, versions] {
         // Plan: ix_deletion_item_state, then the primary key of the table.
         let sql = format!(
-            "UPDATE {table} SET purge_after = $1 WHERE {state} = 'deleted' AND purge_after IS NOT NULL AND id IN \
+            "UPDATE {table} SET purge_after = $1 WHERE {state} = 'deleted' AND purge_after <> $1 AND id IN \
              (SELECT subject_id FROM deletion_item WHERE deletion_id = $2 AND state = 'pending' \
-             AND kind = '{kind}')"
+             AND kind = '{table}')"
         );
-        let values = [to.into(), record.id.as_str().into()];
+        let values = [to.into(), id.into()];
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     }
-    let moved = Entity::update_many()
-        .col_expr(Column::PurgeAfter, Expr::val(to))
+    Ok(())
+}
+
+/// Changes a deletion that has not ended, and has it looked at.
+async fn set(tx: &WriteTx, record: Deletion, change: ActiveModel) -> Result<Deletion> {
+    let changed = Entity::update_many()
+        .set(change)
         .filter(Column::Id.eq(&record.id))
         .filter(Column::State.eq(DeletionState::Pending))
         .exec(tx.connection())
         .await?;
-    if moved.rows_affected == 0 {
+    if changed.rows_affected == 0 {
         return Err(ended());
     }
     // It finds for itself when the next of it is due: some may go at once, as what was never committed does.

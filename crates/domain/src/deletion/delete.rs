@@ -22,7 +22,6 @@ use crate::entity::run as run_entity;
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
 use crate::id::{ArtifactId, ProjectId, RunId, UserId};
-use crate::job::{self, JobKind};
 use crate::project::Project;
 use crate::retention::Retention;
 use crate::run::{Lifecycle, Run};
@@ -53,6 +52,10 @@ pub async fn delete(
     let retention = retention.of_project(tx, found.project_id).await?;
     let deadlines = Deadlines::from(tx.now(), retention);
     let record = if let Some(pending) = repeated {
+        if pending.urgent {
+            // Nothing more goes with what cannot be restored.
+            return Ok(pending);
+        }
         pending
     } else {
         let record = open(tx, caller.user_id, found.project_id, &wish, None, deadlines).await?;
@@ -215,9 +218,7 @@ async fn put_away(
     });
     let items = items.collect();
     records::add_items(tx, deletion_id, items).await?;
-    records::grow(tx, deletion_id, growth, purge_after).await?;
-    let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
-    job::hasten(tx, &purge, purge_after).await
+    records::grow(tx, deletion_id, growth, purge_after).await
 }
 
 /// Deletes what these runs made, where it is to go with them, and notes what became of it.

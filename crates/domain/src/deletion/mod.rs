@@ -32,7 +32,7 @@ pub use self::plan::{DeletionPlan, Obstacle, PlannedLink, plan};
 pub use self::projects::{delete_project, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
 pub use self::records::{DeletionQuery, count_items, find, list, list_items, only_run};
-pub(crate) use self::records::{get, settle};
+pub(crate) use self::records::{get, hurried, settle};
 pub(crate) use self::restore::restore_held;
 pub use self::restore::{restore, restore_all};
 pub(crate) use self::versions::delete_versions_by_rule;
@@ -154,5 +154,5 @@ pub(crate) fn deadline_passed(kind: &str) -> crate::error::Error {
 
 /// The lifecycle, for runs that are found by their ids: [`dialect::unindexed`].
 fn lifecycle_by_id() -> Expr {
-    Expr::cust(dialect::unindexed("run.lifecycle"))
+    Expr::cust(dialect::unindexed!("run.lifecycle"))
 }

@@ -56,8 +56,6 @@ pub async fn delete_project(
     let record =
         records::open(tx, DeletionKind::Project, caller.user_id, id, &wish, None, purge_after).await?;
     records::grow(tx, &record.id, Growth { runs, ..Growth::default() }, purge_after).await?;
-    let purge = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
-    job::enqueue(tx, &purge, purge_after).await?;
     records::get(tx, &record.id).await
 }
 

@@ -5,15 +5,15 @@
 //! left. Each step is one transaction and finds its place by itself, so the work can stop anywhere and start
 //! again.
 
-use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{
     ActiveEnum as _, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait as _, Condition,
-    ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ConnectionTrait as _, EntityTrait as _, QueryFilter as _,
 };
 
 use super::{
-    Deletion, DeletionKind, DeletionState, ItemKind, ItemState, lifecycle_by_id, purge_project, records,
-    versions,
+    Deletion, DeletionKind, DeletionState, ItemKind, ItemState, deadline, lifecycle_by_id, purge_project,
+    records, versions,
 };
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::clock::Timestamp;
@@ -96,9 +96,9 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
 
 async fn purge_items(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     hold::freeze(tx).await?;
-    let runs = due(tx, &record.id, ItemKind::Run, Held::No).await?;
+    let runs = take_due(tx, record, ItemKind::Run).await?;
     if runs.is_empty() {
-        let versions = due(tx, &record.id, ItemKind::Artifact, Held::No).await?;
+        let versions = take_due(tx, record, ItemKind::Artifact).await?;
         if versions.is_empty() {
             return wait(tx, record).await;
         }
@@ -112,23 +112,12 @@ async fn purge_items(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
 }
 
 async fn purge_runs(tx: &WriteTx, deletion_id: &str, due: Vec<RunId>) -> Result<()> {
-    // Once more in the statement that writes: who was restored meanwhile stays.
-    let overdue = Condition::all()
+    let in_trash = Condition::all()
         .add(run::Column::Id.is_in(due.iter().copied()))
-        .add(lifecycle_by_id().eq(Lifecycle::Deleted))
-        .add(run::Column::PurgeAfter.lte(tx.now()));
-    bury(tx, overdue).await?;
-    let buried: Vec<RunId> = run::Entity::find()
-        .select_only()
-        .column(run::Column::Id)
-        .filter(run::Column::Id.is_in(due))
-        .filter(lifecycle_by_id().eq(Lifecycle::Purged))
-        .order_by_asc(run::Column::Id)
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
-    if !buried.is_empty() && remove_children(tx, deletion_id, &buried).await? {
-        note_purged(tx, deletion_id, &buried).await?;
+        .add(lifecycle_by_id().eq(Lifecycle::Deleted));
+    bury(tx, in_trash).await?;
+    if remove_children(tx, deletion_id, &due).await? {
+        note_purged(tx, deletion_id, &due).await?;
     }
     Ok(())
 }
@@ -136,12 +125,16 @@ async fn purge_runs(tx: &WriteTx, deletion_id: &str, due: Vec<RunId>) -> Result<
 /// Nothing can be purged now: perhaps something is held, perhaps something is not due.
 async fn wait(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     let job = JobKind::PurgeDeletion { deletion_id: record.id.clone() };
-    let runs = due(tx, &record.id, ItemKind::Run, Held::Yes).await?;
+    let runs = due(tx, record, ItemKind::Run, Held::Yes).await?;
     let runs: Vec<RunId> = runs.into_iter().map(RunId).collect();
-    let versions = due(tx, &record.id, ItemKind::Artifact, Held::Yes).await?;
+    let versions = due(tx, record, ItemKind::Artifact, Held::Yes).await?;
     let versions: Vec<ArtifactId> = versions.into_iter().map(ArtifactId).collect();
     let parked = hold::parks(tx, Target::Runs(&runs), &job).await?
         || hold::parks(tx, Target::Versions(&versions), &job).await?;
+    if record.urgent {
+        // What is held stays for long, and is to be seen as it is.
+        deadline::move_items(tx, &record.id, record.purge_after).await?;
+    }
     match next_deadline(tx, &record.id).await? {
         Some(deadline) if parked => {
             job::enqueue(tx, &job, deadline).await?;
@@ -160,33 +153,57 @@ enum Held {
     No,
 }
 
+/// The next things of a kind that are due and that no hold covers, locked.
+async fn take_due(tx: &WriteTx, record: &Deletion, kind: ItemKind) -> Result<Vec<i64>> {
+    loop {
+        let seen = due(tx, record, kind, Held::No).await?;
+        lock(tx, kind, &seen).await?;
+        // Once more under their locks: who was restored meanwhile stays, and who is in the trash again is so by another deletion.
+        let mut still = due(tx, record, kind, Held::No).await?;
+        still.retain(|id| seen.contains(id));
+        if seen.is_empty() || !still.is_empty() {
+            return Ok(still);
+        }
+    }
+}
+
+/// In the order of their ids, as others do.
+async fn lock(tx: &WriteTx, kind: ItemKind, ids: &[i64]) -> Result<()> {
+    let table = if kind == ItemKind::Run { "run" } else { "artifact" };
+    let mut rows = Query::select();
+    rows.column("id").from(table).and_where(Expr::col("id").is_in(ids.iter().copied()));
+    rows.order_by("id", Order::Asc).lock_exclusive();
+    tx.connection().query_all(&rows).await?;
+    Ok(())
+}
+
 /// The next things of a kind of a deletion whose deadline has passed, or that are tombstones with something left below them.
-async fn due(tx: &WriteTx, deletion_id: &str, kind: ItemKind, held: Held) -> Result<Vec<i64>> {
+async fn due(tx: &WriteTx, record: &Deletion, kind: ItemKind, held: Held) -> Result<Vec<i64>> {
     let (table, state, tombstone, free) = match kind {
-        ItemKind::Run => ("run", "run.lifecycle", "'purged'", hold::no_hold_on_run()),
+        ItemKind::Run => ("run", dialect::unindexed!("run.lifecycle"), "'purged'", hold::no_hold_on_run()),
         ItemKind::Artifact => (
             "artifact",
-            "artifact.state",
+            dialect::unindexed!("artifact.state"),
             "'deleted' AND artifact.purge_after IS NULL",
             hold::no_hold_on_version(),
         ),
         ItemKind::Link => return Ok(Vec::new()),
     };
-    let state = dialect::unindexed(state);
     let which = if held == Held::Yes { format!("NOT {free}") } else { free };
     // Plan: ix_deletion_item_state, in its order, then the primary key of the table.
     let sql = format!(
         "SELECT {table}.id FROM deletion_item i JOIN {table} ON {table}.id = i.subject_id \
          WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = $4 \
-         AND ({state} = {tombstone} OR ({state} = 'deleted' AND {table}.purge_after <= $2 AND {which})) \
+         AND ({state} = {tombstone} OR ({state} = 'deleted' AND ($5 OR {table}.purge_after <= $2) AND {which})) \
          ORDER BY i.subject_id LIMIT $3"
     );
-    let values = [deletion_id.into(), tx.now().into(), AT_ONCE.into(), kind.to_value().into()];
+    let (id, urgent) = (record.id.as_str(), record.urgent);
+    let values = [id.into(), tx.now().into(), AT_ONCE.into(), kind.to_value().into(), urgent.into()];
     let rows = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
-/// When the next of what a deletion has in the trash is due.
+/// When the next of what a deletion has in the trash is due, where that lies ahead.
 async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timestamp>> {
     // Plan: the same, all of them.
     let sql = format!(
@@ -196,8 +213,8 @@ async fn next_deadline(tx: &WriteTx, deletion_id: &str) -> Result<Option<Timesta
          UNION ALL SELECT MIN(a.purge_after) FROM deletion_item i \
          JOIN artifact a ON a.id = i.subject_id WHERE i.deletion_id = $1 AND i.state = 'pending' \
          AND i.kind = 'artifact' AND {} = 'deleted' AND a.purge_after > $2) AS deadlines",
-        dialect::unindexed("r.lifecycle"),
-        dialect::unindexed("a.state")
+        dialect::unindexed!("r.lifecycle"),
+        dialect::unindexed!("a.state")
     );
     let statement = dialect::statement(tx.connection(), sql, [deletion_id.into(), tx.now().into()]);
     let row = tx.connection().query_one_raw(statement).await?;

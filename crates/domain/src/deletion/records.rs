@@ -1,6 +1,6 @@
 //! The records of deletions: what was asked for, by whom, why, and what became of each thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
@@ -65,12 +65,13 @@ pub(super) struct Growth {
     pub(super) bytes: i64,
 }
 
-/// Adds to the figures of a deletion, and moves its deadline if the new one is later.
+/// Adds to the figures of a deletion, moves its deadline if the new one is later, and has it purged then. What comes into one that
+/// is to go at once goes at once as well.
 pub(super) async fn grow(tx: &WriteTx, id: &str, by: Growth, purge_after: Timestamp) -> Result<()> {
     // Primary key.
     let sql = "UPDATE deletion SET run_count = run_count + $1, artifact_count = artifact_count + $2, \
                file_count = file_count + $3, file_bytes = file_bytes + $4, \
-               purge_after = CASE WHEN purge_after < $5 THEN $5 ELSE purge_after END WHERE id = $6";
+               purge_after = CASE WHEN purge_after < $5 AND NOT urgent THEN $5 ELSE purge_after END WHERE id = $6";
     let values = [
         by.runs.into(),
         by.artifacts.into(),
@@ -80,7 +81,8 @@ pub(super) async fn grow(tx: &WriteTx, id: &str, by: Growth, purge_after: Timest
         id.into(),
     ];
     tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
-    Ok(())
+    let due = if get(tx, id).await?.urgent { tx.now() } else { purge_after };
+    job::hasten(tx, &JobKind::PurgeDeletion { deletion_id: id.to_owned() }, due).await
 }
 
 /// A thing that becomes part of a deletion.
@@ -251,6 +253,27 @@ pub(super) async fn pending_of(db: &impl Source, kind: ItemKind, subject: i64) -
         Some(found) => get(db, &found.deletion_id).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Those of these things of a kind that are to go at once, whatever their own deadline is.
+pub(crate) async fn hurried(db: &impl Source, kind: ItemKind, subjects: Vec<i64>) -> Result<HashSet<i64>> {
+    if subjects.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // Plan: ix_deletion_item_subject, then the primary key of deletion.
+    let of = item::Entity::belongs_to(deletion::Entity).from(item::Column::DeletionId).to(Column::Id);
+    let found = item::Entity::find()
+        .select_only()
+        .column(item::Column::SubjectId)
+        .join(JoinType::InnerJoin, of.into())
+        .filter(item::Column::SubjectId.is_in(subjects))
+        .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .filter(Column::Urgent.eq(true))
+        .into_tuple()
+        .all(db.connection())
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The deletions that these things of a kind are in the trash by, each with what it has of them.

@@ -1,5 +1,8 @@
 //! Back from the trash, exactly as it was.
 
+use std::collections::HashSet;
+use std::slice;
+
 use super::archive::{ids_of, lock, only, revive};
 use super::{Deletion, DeletionKind, ItemKind, ItemState, deadline_passed, projects, records, versions};
 use crate::account::{Caller, Role};
@@ -22,7 +25,7 @@ pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
     if found.lifecycle == Lifecycle::Live {
         return Ok(found);
     }
-    if is_late(tx, &found) {
+    if late(tx, slice::from_ref(&found)).await?.contains(&id) {
         return Err(deadline_passed("run"));
     }
     only(bring_back(tx, caller, vec![found]).await?)
@@ -30,14 +33,20 @@ pub async fn restore(tx: &WriteTx, caller: &Caller, id: RunId) -> Result<Run> {
 
 /// The same of runs that are held. Answers those whose deadline has passed.
 pub(crate) async fn restore_held(tx: &WriteTx, caller: &Caller, runs: Vec<Run>) -> Result<Vec<Refused>> {
-    let (late, going): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| is_late(tx, run));
+    let late = late(tx, &runs).await?;
+    let (late, going): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| late.contains(&run.id));
     bring_back(tx, caller, going).await?;
     let reason = deadline_passed("run").to_string();
     Ok(late.into_iter().map(|run| Refused { run_id: run.id, reason: reason.clone() }).collect())
 }
 
-fn is_late(tx: &WriteTx, run: &Run) -> bool {
-    run.lifecycle == Lifecycle::Deleted && run.purge_after.is_some_and(|deadline| deadline <= tx.now())
+/// Those of these held runs whose time in the trash is over.
+async fn late(tx: &WriteTx, runs: &[Run]) -> Result<HashSet<RunId>> {
+    let in_trash = || runs.iter().filter(|run| run.lifecycle == Lifecycle::Deleted);
+    let hurried = records::hurried(tx, ItemKind::Run, in_trash().map(|run| run.id.0).collect()).await?;
+    let is_over = |run: &&Run| run.purge_after.is_some_and(|deadline| deadline <= tx.now());
+    let overdue = in_trash().filter(is_over).map(|run| run.id);
+    Ok(overdue.chain(hurried.into_iter().map(RunId)).collect())
 }
 
 /// Makes held runs live. Answers those that were not before.
@@ -88,7 +97,7 @@ async fn restore_runs(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Resul
     let ids: Vec<RunId> = ids.into_iter().map(RunId).collect();
     let mut runs: Vec<Run> = run::load_for_update(tx, &ids).await?.into_values().collect();
     runs.sort_by_key(|run| run.id);
-    if runs.iter().any(|run| is_late(tx, run)) {
+    if !late(tx, &runs).await?.is_empty() {
         return Err(deadline_passed("run"));
     }
     bring_back(tx, caller, runs).await?;

@@ -144,9 +144,10 @@ pub(super) async fn put_away(
     records::add_items(tx, deletion_id, gone.iter().map(item).chain(links).collect()).await?;
     let artifacts = i64::try_from(gone.len()).map_err(Error::internal)? - again;
     records::grow(tx, deletion_id, Growth { artifacts, ..Growth::default() }, purge_after).await?;
-    let purge = JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() };
-    let goes_at_once = gone.iter().any(|version| version.purge_after.is_none());
-    job::hasten(tx, &purge, if goes_at_once { tx.now() } else { purge_after }).await
+    if gone.iter().all(|version| version.purge_after.is_some()) {
+        return Ok(());
+    }
+    job::hasten(tx, &JobKind::PurgeDeletion { deletion_id: deletion_id.to_owned() }, tx.now()).await
 }
 
 fn link(place: &NamedPlace) -> NewItem {
@@ -177,6 +178,7 @@ pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
     let pending = records::pending(tx, &record.id, ItemKind::Artifact, None).await?;
     let is_over = pending.is_empty();
+    let pending = if record.urgent { Vec::new() } else { pending };
     let restorable = artifact::restorable(tx, pending.into_iter().map(ArtifactId).collect()).await?;
     if restorable.is_empty() && !is_over {
         return Err(deadline_passed("deletion"));
@@ -187,13 +189,9 @@ pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion
     Ok(())
 }
 
-/// Removes up to `left` rows of versions of a deletion that are due, and notes those of which nothing is left.
+/// Removes up to `left` rows of versions of a deletion that are due and locked, and notes those of which nothing is left.
 pub(super) async fn purge(tx: &WriteTx, deletion_id: &str, due: Vec<i64>, mut left: i64) -> Result<()> {
     for id in due {
-        // Once more under its lock: who was restored meanwhile stays.
-        if !artifact::hold_due(tx, ArtifactId(id)).await? {
-            continue;
-        }
         let places = artifact::forget_places(tx, ArtifactId(id)).await?;
         records::note(tx, deletion_id, ItemKind::Link, &numbers(&places), ItemState::Purged).await?;
         let Some(room) = artifact::purge(tx, ArtifactId(id), Some(deletion_id), left).await? else { break };

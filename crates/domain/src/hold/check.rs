@@ -32,6 +32,8 @@ pub(crate) enum Target<'a> {
     Runs(&'a [RunId]),
     /// Versions of artifacts.
     Versions(&'a [ArtifactId]),
+    /// The runs and versions that a deletion has in the trash.
+    Deletion(&'a str),
     /// A collection with all its versions.
     Collection(CollectionId),
     /// A version's place in a portfolio.
@@ -113,6 +115,7 @@ impl Target<'_> {
                     "EXISTS (SELECT 1 FROM artifact WHERE artifact.id IN ({ids}) AND {CAN_BE_HELD} AND {OVER_VERSION})"
                 )
             }),
+            Self::Deletion(id) => vec![(in_deletion(), vec![id.into()])],
             Self::Collection(id) => {
                 let condition = format!("{} OR {}", of_versions_in("k.id = $1"), of_place("$1"));
                 vec![(condition, vec![id.into()])]
@@ -135,6 +138,25 @@ impl Target<'_> {
             }
         }
     }
+}
+
+/// That the hold covers a run or a version that a deletion has in the trash. Nothing leaves its project from there.
+fn in_deletion() -> String {
+    let items = |table: &str| {
+        format!(
+            "deletion_item i JOIN {table} ON {table}.id = i.subject_id \
+             WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = '{table}'"
+        )
+    };
+    let runs = format!("{} AND run.lifecycle <> 'purged'", items("run"));
+    let versions = format!("{} AND {CAN_BE_HELD}", items("artifact"));
+    format!(
+        "h.kind = 'run' AND EXISTS (SELECT 1 FROM {runs} AND i.subject_id = h.subject_id) \
+         OR h.kind = 'project' AND EXISTS (SELECT 1 FROM deletion d WHERE d.id = $1 AND d.project_id = h.subject_id) \
+         AND EXISTS (SELECT 1 FROM {runs}) \
+         OR h.kind = 'artifact' AND EXISTS (SELECT 1 FROM {versions} AND i.subject_id = h.subject_id) \
+         OR h.kind = 'project' AND EXISTS (SELECT 1 FROM {versions} AND {OVER_VERSION})"
+    )
 }
 
 /// That the hold covers a version that was made in, or has a place in, a collection `k` of which this is true. Each way is asked
