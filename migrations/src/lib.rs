@@ -25,6 +25,7 @@ mod m20261124_000016_receipts;
 mod m20261130_000017_artifact_trash;
 mod m20261130_000018_retention;
 mod m20261130_000019_sweep_order;
+mod m20261130_000020_bulk_items;
 mod table;
 
 /// Runs the migrations in order.
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000017_artifact_trash::Migration),
             Box::new(m20261130_000018_retention::Migration),
             Box::new(m20261130_000019_sweep_order::Migration),
+            Box::new(m20261130_000020_bulk_items::Migration),
         ]
     }
 }
