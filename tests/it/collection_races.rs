@@ -152,6 +152,25 @@ postgres_test!(a_version_that_is_restored_while_its_time_ends_keeps_its_files, |
     check(app, &version).await;
 });
 
+postgres_test!(a_project_that_gets_more_time_while_its_time_ends_stays, |app| {
+    app.ada.run("demo", "r").await;
+    let found = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await;
+    let deleted =
+        app.ada.mutate("deleteModel", json!({"id": found["project"]["id"]}), "deletion { id }").await;
+    app.advance(TRASH);
+    let week = TRASH.as_micros();
+    app.execute("BEGIN").await;
+    app.execute("UPDATE project SET deleted_at = deleted_at").await;
+    app.execute(&format!("UPDATE deletion SET purge_after = purge_after + {week}")).await;
+    let moved = async {
+        until(async || app.waiting_for_locks().await == 1).await;
+        app.execute("COMMIT").await;
+    };
+    tokio::join!(app.run_jobs(), moved);
+    app.ada.mutate("restoreDeletion", json!({"id": deleted["deletion"]["id"]}), "deletion { state }").await;
+    assert_eq!(app.ada.run_names("demo", json!({})).await, ["r"]);
+});
+
 backend_test!(a_file_that_is_sent_during_the_sweep_has_bytes_of_its_own, |app| {
     give_up_bytes(app).await;
     collect(app).await;

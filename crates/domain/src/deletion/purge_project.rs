@@ -12,7 +12,7 @@ use super::{Deletion, DeletionState, Purge, records};
 use crate::artifact;
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::db::{Source as _, WriteTx};
-use crate::entity::{project, run};
+use crate::entity::{deletion, project, run};
 use crate::error::{Error, Result};
 use crate::hold::{self, HoldKind, Target};
 use crate::id::{ProjectId, RunId};
@@ -38,6 +38,13 @@ pub(super) async fn step(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
     }
     if !bury_project(tx, project_id).await? {
         return Ok(Purge::Withdrawn);
+    }
+    // Once more, now that nobody else moves it: it may be in the trash by another deletion, or for longer.
+    let still = deletion::Entity::find_by_id(&record.id).lock_exclusive().one(tx.connection()).await?;
+    match still {
+        Some(still) if still.purge_after > tx.now() => return Ok(Purge::NotBefore(still.purge_after)),
+        Some(still) if still.state == DeletionState::Pending => {}
+        _ => return Ok(Purge::Withdrawn),
     }
     remove_all_members(tx, project_id).await?;
     retention::forget(tx, project_id).await?;
