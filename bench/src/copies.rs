@@ -1,6 +1,6 @@
 //! Many runs, each with a file, made behind the server's back: over HTTP that would take an hour.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait as _, DbBackend};
 use serde_json::json;
@@ -12,7 +12,7 @@ pub(crate) const UNWANTED: &str = "unwanted";
 pub(crate) const WANTED: &str = "wanted";
 
 /// What is in each file.
-const FILE: [u8; 64] = [b'.'; 64];
+pub(crate) const FILE: [u8; 64] = [b'.'; 64];
 pub(crate) const FILE_BYTES: usize = FILE.len();
 
 const MAKE: &str = "mutation($i: UpsertBucketInput!) { upsertBucket(input: $i) { inserted } }";
@@ -50,6 +50,10 @@ pub(crate) async fn make(
             Ok(database.close().await?)
         })
         .await?;
+    if let Some(bucket) = server.bucket() {
+        bucket.fill(tag, count).await?;
+        return Ok(server);
+    }
     let (folder, tag) = (server.objects(), tag.to_owned());
     tokio::task::spawn_blocking(move || write_files(&folder, &tag, count)).await??;
     Ok(server)
@@ -100,7 +104,7 @@ fn statements(tag: &str, count: usize) -> Vec<String> {
 }
 
 /// Folders that the files are spread over.
-const SHARDS: usize = 90;
+pub(crate) const SHARDS: usize = 90;
 
 /// The files of `count` runs, each where the server keeps its object.
 pub(crate) fn write_files(folder: &Path, tag: &str, count: usize) -> anyhow::Result<()> {
@@ -114,6 +118,11 @@ pub(crate) fn write_files(folder: &Path, tag: &str, count: usize) -> anyhow::Res
 }
 
 /// Where the file of a run is.
-pub(crate) fn file(folder: &Path, tag: &str, number: usize) -> std::path::PathBuf {
-    folder.join(format!("blobs/{}/{tag}-{number}", 10 + number % SHARDS))
+pub(crate) fn file(folder: &Path, tag: &str, number: usize) -> PathBuf {
+    folder.join(key(tag, number))
+}
+
+/// The key of that object.
+pub(crate) fn key(tag: &str, number: usize) -> String {
+    format!("blobs/{}/{tag}-{number}", 10 + number % SHARDS)
 }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::body::Body;
+use crate::bucket::Bucket;
 use crate::documents::Documents;
 use crate::load::{self, API_KEY, Writer};
 use crate::service::Service;
@@ -106,6 +107,7 @@ pub(crate) struct Counterweight {
     client: Client,
     command: Command,
     folder: TempDir,
+    bucket: Option<Bucket>,
     postgres: Option<PostgresDatabase>,
 }
 
@@ -120,15 +122,26 @@ impl Counterweight {
         store: &Store,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        Self::start_in(setup, store, settings, None).await
+    }
+
+    /// The same with its objects in a bucket, where one is given.
+    pub(crate) async fn start_in(
+        setup: &Setup,
+        store: &Store,
+        settings: &[(&str, &str)],
+        bucket: Option<Bucket>,
+    ) -> anyhow::Result<Self> {
         let postgres = match store {
             Store::Sqlite => None,
             Store::Postgres(url) => Some(PostgresDatabase::make(url).await?),
         };
         let folder = setup.folder()?;
         let mut command = command(setup, &folder, postgres.as_ref(), settings)?;
+        command.envs(bucket.iter().flat_map(Bucket::environment));
         let said = || std::fs::read_to_string(folder.path().join(LOG)).unwrap_or_default();
         let service = Service::start(&mut command).with_context(said)?;
-        Ok(Self { service, client: load::client()?, command, folder, postgres })
+        Ok(Self { service, client: load::client()?, command, folder, bucket, postgres })
     }
 
     /// Stops it, and starts it again on what it stored; how long it took from the start to the first answer.
@@ -160,7 +173,12 @@ impl Counterweight {
         Ok(log.lines().filter(|line| line.contains("slow statement")).count() as f64)
     }
 
-    /// Where it keeps objects.
+    /// Where it keeps objects, unless in a folder.
+    pub(crate) fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
+    }
+
+    /// The folder in which it keeps them.
     pub(crate) fn objects(&self) -> PathBuf {
         self.folder.path().join("objects")
     }

@@ -5,6 +5,7 @@
 mod bare;
 mod body;
 mod bound;
+mod bucket;
 mod copies;
 mod counterweight;
 mod documents;

@@ -22,6 +22,9 @@ pub(crate) struct Setup {
     /// A database server (`PostgreSQL`) to measure on too, beside `SQLite`, in databases that are made and dropped.
     #[arg(long, global = true, env = "COUNTERWEIGHT_BENCH_POSTGRES", value_name = "URL")]
     postgres: Option<String>,
+    /// An S3 that checks no signature, in which objects are kept too, beside the folder.
+    #[arg(long, global = true, env = "COUNTERWEIGHT_BENCH_S3", value_name = "URL")]
+    pub(crate) s3: Option<String>,
     /// Where everything is stored while it is measured; this decides how long a commit takes.
     #[arg(long, global = true, default_value_os_t = std::env::temp_dir(), value_name = "FOLDER")]
     pub(crate) data: PathBuf,

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ascending;
+use crate::bucket::Bucket;
 use crate::copies::{self, UNWANTED, WANTED};
 use crate::counterweight::{Counterweight, MEMORY, SLOW, Store};
 use crate::documents::Documents;
@@ -26,9 +27,11 @@ const CALL: Figure = Figure("the call itself, with the plan, ms", 0);
 const UNLISTED: Figure = Figure("from the call until none is listed, ms", 0);
 const PURGE: Figure = Figure("rows purged: runs/s", 0);
 const SWEEP: Figure = Figure("bytes swept: objects/s", 0);
+const BUCKET: Figure = Figure("bytes swept from a bucket: objects/s", 0);
 const HIDDEN: Figure = Figure("until none is listed: ms a run", 3);
 const GONE: Figure = Figure("then, until rows and bytes are gone: ms a run", 3);
 const LEFT: Figure = Figure("objects left of them", 0);
+const LEFT_THERE: Figure = Figure("objects left of them in the bucket", 0);
 const READ: Figure = Figure("a page of runs meanwhile: p50 / p99 / longest, ms", 1);
 const WRITE: Figure = Figure("a line of history meanwhile: p50 / p99 / longest, ms", 1);
 
@@ -57,6 +60,11 @@ pub(crate) async fn run(setup: &Setup, options: &Options, report: &mut Report) -
             measure(setup, &store, size, report).await?;
         }
     }
+    if let Some(s3) = &setup.s3 {
+        for &size in &sizes {
+            measure_bucket(setup, s3, size, report).await?;
+        }
+    }
     let first = place(sizes.first().copied().unwrap_or(0));
     setup
         .with_peers(report, first, async |peer, deadline, report| {
@@ -72,10 +80,7 @@ pub(crate) async fn run(setup: &Setup, options: &Options, report: &mut Report) -
 
 async fn measure(setup: &Setup, store: &Store, size: usize, report: &mut Report) -> anyhow::Result<()> {
     let (place, column) = (place(size), store.column());
-    let at_once = [("GC__GRACE", "0s"), ("GC__MIN_AGE", "0s"), ("GC__INTERVAL", "1d")];
-    let mut server = Counterweight::start_with(setup, store, &at_once).await?;
-    server = copies::make(server, PROJECT, UNWANTED, size).await?;
-    server = copies::make(server, PROJECT, WANTED, size.div_ceil(10).max(2)).await?;
+    let server = start(setup, store, size, None).await?;
     let mut client = Foreground::of(&server, PROJECT).await?;
     server.service.forget_peak();
 
@@ -94,12 +99,8 @@ async fn measure(setup: &Setup, store: &Store, size: usize, report: &mut Report)
     report.put(place, UNLISTED, column, [milliseconds(called)]);
     report.put(place, HIDDEN, column, [milliseconds(called) / size as f64]);
 
-    let id = answer["deleteRuns"]["deletion"]["id"].clone();
     let called = Instant::now();
-    server.ask(PURGE_NOW, json!({"i": {"id": id}})).await?;
-    while server.ask(STATE, json!({"id": id})).await?["deletion"]["state"] != "PURGED" {
-        client.ask(&server).await?;
-    }
+    purge(&server, &answer["deleteRuns"]["deletion"]["id"], &mut client).await?;
     report.put(place, PURGE, column, [size as f64 / called.elapsed().as_secs_f64()]);
 
     let pass = Passes::one(&server, async || client.ask(&server).await).await?;
@@ -114,6 +115,50 @@ async fn measure(setup: &Setup, store: &Store, size: usize, report: &mut Report)
     report.put(place, SLOW, column, [server.slow_statements()?]);
     server.report_memory(report, place, MEMORY, column);
     server.stop().await.map(drop)
+}
+
+/// A server with so many runs that are in the way, and a tenth as many that stay.
+async fn start(
+    setup: &Setup,
+    store: &Store,
+    size: usize,
+    bucket: Option<Bucket>,
+) -> anyhow::Result<Counterweight> {
+    let at_once = [("GC__GRACE", "0s"), ("GC__MIN_AGE", "0s"), ("GC__INTERVAL", "1d")];
+    let server = Counterweight::start_in(setup, store, &at_once, bucket).await?;
+    let server = copies::make(server, PROJECT, UNWANTED, size).await?;
+    copies::make(server, PROJECT, WANTED, size.div_ceil(10).max(2)).await
+}
+
+/// Purges a deletion at once, and waits until it is.
+async fn purge(server: &Counterweight, deletion: &Value, client: &mut Foreground) -> anyhow::Result<()> {
+    server.ask(PURGE_NOW, json!({"i": {"id": deletion}})).await?;
+    while server.ask(STATE, json!({"id": deletion})).await?["deletion"]["state"] != "PURGED" {
+        client.ask(server).await?;
+    }
+    Ok(())
+}
+
+/// The same runs with their files in a bucket, of which only the sweep differs.
+async fn measure_bucket(setup: &Setup, s3: &str, size: usize, report: &mut Report) -> anyhow::Result<()> {
+    let (place, column) = (place(size), Column::Sqlite);
+    let server = start(setup, &Store::Sqlite, size, Some(Bucket::open(s3).await?)).await?;
+    let mut client = Foreground::of(&server, PROJECT).await?;
+    let runs = json!({"entityName": "admin", "projectName": PROJECT, "filters": copies::filter(UNWANTED)});
+    let answer = server.ask(DELETE, json!({"i": {"runs": runs}})).await?;
+    while server.ask(COUNT, json!({"filters": runs["filters"]})).await?["project"]["runCount"] != 0 {
+        client.ask(&server).await?;
+    }
+    purge(&server, &answer["deleteRuns"]["deletion"]["id"], &mut client).await?;
+    let pass = Passes::one(&server, async || client.ask(&server).await).await?;
+    report.put(place, BUCKET, column, [size as f64 / pass.sweep_seconds]);
+    server.stop().await?;
+
+    let bucket = Bucket::open(s3).await?;
+    report.put(place, LEFT_THERE, column, [bucket.count(UNWANTED).await? as f64]);
+    bucket.fill(UNWANTED, size).await?;
+    report.put(place, BUCKET, Column::Bound, [bucket.delete_all(UNWANTED, size).await?]);
+    Ok(())
 }
 
 fn milliseconds(since: Instant) -> f64 {
