@@ -4,6 +4,8 @@ import os
 import statistics
 import time
 
+from cluster import PAUSE
+
 # What Quay's collector went through: three hours, with these counts.
 QUAY = {"minutes": 180, "events": 104_135, "passes": 481, "removed": 43_956, "missing": 40}
 
@@ -11,7 +13,7 @@ HEAD = """\
 # Soak
 
 Two servers and two workers over one PostgreSQL and one S3 (moto); the released `wandb` client, and authors that send
-its requests without it; a random process killed with `kill -9` every 10 to 22 s. Then everything is compared. Made by
+its requests without it; a random process killed with `kill -9` every {pause[0]} to {pause[1]} s. Then everything is compared. Made by
 
     {command}
 
@@ -58,6 +60,7 @@ def lines(outcome):
         missing=outcome.missing,
         kills=len(outcome.killer.kills),
         quay=QUAY,
+        pause=PAUSE,
     )
     for check in outcome.checks:
         yield f"- {'holds' if check.holds else '**does not hold**'}: {check.what} ({check.found})"
