@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
-use super::Db;
+use super::{Db, HEAVY};
 use crate::clock::Env;
 use crate::error::{Error, Result};
 
@@ -22,14 +22,14 @@ const POSTGRES_SETTINGS: [(&str, &str); 3] =
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`. `pool` is the number of connections for reading.
     pub async fn connect(url: &str, pool: u32, env: Env) -> Result<Self> {
-        let jobs_added = Arc::new(Notify::new());
+        let (jobs_added, heavy) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(HEAVY)));
         if let Some(path) = sqlite_path(url) {
             let url = format!("sqlite://{path}?mode=rwc");
             let writer = sqlite(&url, 1, Use::Write).await?;
             check_writer(&writer).await?;
             let readers = sqlite(&url, pool, Use::Read).await?;
             let walker = sqlite(&url, 1, Use::Walk).await?;
-            Ok(Self { readers, walker, writer, env, jobs_added, heeds_read_only: false })
+            Ok(Self { readers, walker, writer, env, jobs_added, heavy, heeds_read_only: false })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let mut options = ConnectOptions::new(url);
             options
@@ -43,7 +43,7 @@ impl Db {
                 .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW);
             let pool = Database::connect(options).await?;
             let (readers, walker) = (pool.clone(), pool.clone());
-            Ok(Self { readers, walker, writer: pool, env, jobs_added, heeds_read_only: false })
+            Ok(Self { readers, walker, writer: pool, env, jobs_added, heavy, heeds_read_only: false })
         } else {
             Err(Error::invalid(
                 "DATABASE_URL_INVALID",

@@ -19,13 +19,16 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::clock::{Env, Timestamp, Turn};
 use crate::error::{Error, Result};
 use crate::switch::{self, Switch};
 
 pub use self::page::Page;
+
+/// How many at once do what keeps a thread and a core busy for as long as it lasts.
+const HEAVY: usize = 2;
 
 /// Pools, clock and random source of one process.
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ pub struct Db {
     writer: DatabaseConnection,
     env: Env,
     jobs_added: Arc<Notify>,
+    heavy: Arc<Semaphore>,
     heeds_read_only: bool,
 }
 
@@ -72,6 +76,11 @@ impl Db {
     #[must_use]
     pub fn for_walks(&self) -> Self {
         Self { readers: self.walker.clone(), ..self.clone() }
+    }
+
+    /// Waits for a turn to do what keeps a thread and a core busy for long; it is over when what is returned is dropped.
+    pub(crate) async fn heavy_turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.heavy.acquire().await.map_err(Error::internal)
     }
 
     /// Opens a transaction that may write. `SQLite` takes its one write lock here, so it can only be busy here.

@@ -1,3 +1,4 @@
+use futures_util::FutureExt as _;
 use sea_orm::ConnectionTrait as _;
 
 use super::*;
@@ -70,3 +71,16 @@ async fn a_file_that_cannot_shrink_is_not_used() {
     let error = Db::connect(&format!("sqlite:{}", path.display()), 1, Env::system()).await.unwrap_err();
     assert!(error.to_string().contains("VACUUM"), "{error}");
 }
+
+backend_test!(so_many_do_heavy_work_at_once_and_other_processes_have_turns_of_their_own, |test| {
+    let other = test.second_process().await;
+    let clone = test.db.for_requests();
+    let mut turns = Vec::new();
+    for _ in 0..HEAVY {
+        turns.push(clone.heavy_turn().await.unwrap());
+    }
+    assert!(test.db.heavy_turn().now_or_never().is_none());
+    assert!(other.heavy_turn().now_or_never().is_some());
+    drop(turns);
+    assert!(test.db.heavy_turn().now_or_never().is_some());
+});

@@ -9,7 +9,7 @@ use counterweight_segment::{ColumnsWriter, Point, RollupBuilder, Schema, finest_
 use counterweight_storage::{BlobStore, LARGEST_OBJECT, ObjectKey, PutLimit, Stored};
 use futures_util::stream;
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::block::Block;
 use crate::blob;
@@ -22,8 +22,6 @@ use crate::history::{Stream, is_countable};
 use crate::id::{BlobId, RunId};
 use crate::json;
 
-/// A builder keeps a thread and a core busy for as long as it lasts, and others need threads to store what it makes.
-static BUILDERS: Semaphore = Semaphore::const_new(2);
 /// Batches of lines that wait for the builder, and pieces of objects that wait for the store.
 const WAITING: usize = 2;
 /// Pieces of an object are sent to the store at this size.
@@ -64,7 +62,8 @@ pub(super) async fn build(
     lines: Range<i64>,
     schema: Schema,
 ) -> Result<Built> {
-    let _turn = BUILDERS.acquire().await.map_err(Error::internal)?;
+    // Others need threads to store what it makes.
+    let _turn = db.heavy_turn().await?;
     let tx = db.begin_write().await?;
     let (rows_blob, rows_key) = blob::begin(&tx).await?;
     let (columns_blob, columns_key) = blob::begin(&tx).await?;
