@@ -2,6 +2,7 @@
 //! that checks no signature, as `scripts/s3.sh` starts it.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -11,34 +12,38 @@ use tokio::task::JoinSet;
 use crate::copies::{self, FILE, SHARDS};
 use crate::load;
 
-const NAME: &str = "counterweight-bench";
 /// Objects that one request deletes.
 const DELETED_AT_ONCE: usize = 1000;
 /// Objects that are put side by side.
 const PUT_AT_ONCE: usize = 8;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     client: Client,
     endpoint: String,
+    name: String,
 }
 
 impl Bucket {
-    /// Makes it, unless it is there.
-    pub(crate) async fn open(endpoint: &str) -> anyhow::Result<Self> {
-        let bucket = Self { client: load::client()?, endpoint: endpoint.trim_end_matches('/').to_owned() };
+    /// Makes one. What is not signed may put new objects, but none that are there.
+    pub(crate) async fn make(endpoint: &str) -> anyhow::Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("counterweight-bench-{}-{number}", std::process::id());
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let bucket = Self { client: load::client()?, endpoint, name };
         bucket.client.put(bucket.url("")).send().await?.error_for_status()?;
         Ok(bucket)
     }
 
     fn url(&self, key: &str) -> String {
-        format!("{}/{NAME}/{key}", self.endpoint)
+        format!("{}/{}/{key}", self.endpoint, self.name)
     }
 
     /// What a server that keeps its objects here has in its environment.
     pub(crate) fn environment(&self) -> [(&'static str, String); 6] {
         [
-            ("COUNTERWEIGHT_OBJECT_STORE", format!("s3://{NAME}")),
+            ("COUNTERWEIGHT_OBJECT_STORE", format!("s3://{}", self.name)),
             ("AWS_ENDPOINT", self.endpoint.clone()),
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),

@@ -142,7 +142,8 @@ async fn purge(server: &Counterweight, deletion: &Value, client: &mut Foreground
 /// The same runs with their files in a bucket, of which only the sweep differs.
 async fn measure_bucket(setup: &Setup, s3: &str, size: usize, report: &mut Report) -> anyhow::Result<()> {
     let (place, column) = (place(size), Column::Sqlite);
-    let server = start(setup, &Store::Sqlite, size, Some(Bucket::open(s3).await?)).await?;
+    let bucket = Bucket::make(s3).await?;
+    let server = start(setup, &Store::Sqlite, size, Some(bucket.clone())).await?;
     let mut client = Foreground::of(&server, PROJECT).await?;
     let runs = json!({"entityName": "admin", "projectName": PROJECT, "filters": copies::filter(UNWANTED)});
     let answer = server.ask(DELETE, json!({"i": {"runs": runs}})).await?;
@@ -154,7 +155,6 @@ async fn measure_bucket(setup: &Setup, s3: &str, size: usize, report: &mut Repor
     report.put(place, BUCKET, column, [size as f64 / pass.sweep_seconds]);
     server.stop().await?;
 
-    let bucket = Bucket::open(s3).await?;
     report.put(place, LEFT_THERE, column, [bucket.count(UNWANTED).await? as f64]);
     bucket.fill(UNWANTED, size).await?;
     report.put(place, BUCKET, Column::Bound, [bucket.delete_all(UNWANTED, size).await?]);
