@@ -25,6 +25,8 @@ enum Pause {
     Marking,
     /// A version is out of the trash, with its places.
     Restoring,
+    /// A deadline was moved.
+    Extending,
 }
 
 impl Pause {
@@ -33,6 +35,9 @@ impl Pause {
             Self::Announcing => "BEFORE INSERT ON artifact_upload FOR EACH ROW",
             Self::Committing => "BEFORE INSERT ON artifact_entry FOR EACH ROW",
             Self::Marking => "AFTER UPDATE ON blob FOR EACH ROW WHEN (NEW.state = 'doomed')",
+            Self::Extending => {
+                "AFTER UPDATE ON deletion FOR EACH ROW WHEN (NEW.purge_after > OLD.purge_after)"
+            }
             Self::Restoring => "BEFORE INSERT ON audit_entry FOR EACH ROW WHEN (NEW.action = 'restore')",
         }
     }
@@ -157,17 +162,16 @@ postgres_test!(a_project_that_gets_more_time_while_its_time_ends_stays, |app| {
     let found = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await;
     let deleted =
         app.ada.mutate("deleteModel", json!({"id": found["project"]["id"]}), "deletion { id }").await;
-    app.advance(TRASH);
-    let week = TRASH.as_micros();
-    app.execute("BEGIN").await;
-    app.execute("UPDATE project SET deleted_at = deleted_at").await;
-    app.execute(&format!("UPDATE deletion SET purge_after = purge_after + {week}")).await;
-    let moved = async {
-        until(async || app.waiting_for_locks().await == 1).await;
-        app.execute("COMMIT").await;
+    let id = &deleted["deletion"]["id"];
+    let until = json!({"id": id, "purgeAfter": "2026-02-01T00:00:00Z"});
+    let moved = app.ada.mutate("extendDeletion", until, "deletion { purgeAfter }");
+    let purged = async {
+        app.advance(TRASH);
+        app.run_jobs().await;
     };
-    tokio::join!(app.run_jobs(), moved);
-    app.ada.mutate("restoreDeletion", json!({"id": deleted["deletion"]["id"]}), "deletion { state }").await;
+    let (moved, ()) = Box::pin(race(app, Pause::Extending, moved, purged)).await;
+    assert_eq!(moved["deletion"]["purgeAfter"], "2026-02-01T00:00:00Z");
+    app.ada.mutate("restoreDeletion", json!({"id": id}), "deletion { state }").await;
     assert_eq!(app.ada.run_names("demo", json!({})).await, ["r"]);
 });
 

@@ -246,6 +246,18 @@ backend_test!(what_comes_into_a_deletion_that_is_purged_at_once_goes_at_once_too
     assert_eq!(app.ada.trash().await, Vec::<String>::new());
 });
 
+backend_test!(what_is_purged_at_once_gets_no_more_time_whatever_the_clocks_say, |app| {
+    let runs = runs(app, &["a"]).await;
+    let done = change(&app.ada, "deleteRuns", ids(&[&runs[0]])).await;
+    let id = done["deletion"]["id"].clone();
+    let root = app.administrator("root").await.claiming("use-admin-privileges", "true");
+    root.mutate("purgeNow", json!({"id": id}), "deletion { state }").await;
+    // As a server has written it whose clock is ahead.
+    app.execute("UPDATE deletion SET purge_after = purge_after + 2000000").await;
+    let later = json!({"id": id, "purgeAfter": "2026-02-01T00:00:00Z"});
+    assert_eq!(app.ada.refused("extendDeletion", later).await.code, "DEADLINE_PASSED");
+});
+
 backend_test!(the_deadline_of_a_project_is_moved_too, |app| {
     runs(app, &["a"]).await;
     let found = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await;

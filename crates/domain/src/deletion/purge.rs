@@ -157,11 +157,14 @@ enum Held {
 async fn take_due(tx: &WriteTx, record: &Deletion, kind: ItemKind) -> Result<Vec<i64>> {
     loop {
         let seen = due(tx, record, kind, Held::No).await?;
+        if seen.is_empty() {
+            return Ok(seen);
+        }
         lock(tx, kind, &seen).await?;
         // Once more under their locks: who was restored meanwhile stays, and who is in the trash again is so by another deletion.
         let mut still = due(tx, record, kind, Held::No).await?;
         still.retain(|id| seen.contains(id));
-        if seen.is_empty() || !still.is_empty() {
+        if !still.is_empty() {
             return Ok(still);
         }
     }
