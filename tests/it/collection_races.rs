@@ -27,6 +27,8 @@ enum Pause {
     Restoring,
     /// A deadline was moved.
     Extending,
+    /// Somebody is about to delete a version.
+    Deleting,
 }
 
 impl Pause {
@@ -38,6 +40,7 @@ impl Pause {
             Self::Extending => {
                 "AFTER UPDATE ON deletion FOR EACH ROW WHEN (NEW.purge_after > OLD.purge_after)"
             }
+            Self::Deleting => "BEFORE INSERT ON receipt_item FOR EACH ROW",
             Self::Restoring => "BEFORE INSERT ON audit_entry FOR EACH ROW WHEN (NEW.action = 'restore')",
         }
     }
@@ -173,6 +176,22 @@ postgres_test!(a_project_that_gets_more_time_while_its_time_ends_stays, |app| {
     assert_eq!(moved["deletion"]["purgeAfter"], "2026-02-01T00:00:00Z");
     app.ada.mutate("restoreDeletion", json!({"id": id}), "deletion { state }").await;
     assert_eq!(app.ada.run_names("demo", json!({})).await, ["r"]);
+});
+
+postgres_test!(a_version_that_two_delete_at_once_goes_by_one_of_their_deletions, |app| {
+    let run = app.ada.run("demo", "r").await;
+    let version = TestArtifact::begin_with(&app.ada, "demo", "data", FILES, json!({"runName": "r"})).await;
+    let deletion = "deletion { id }";
+    let alone = app.ada.mutate("deleteArtifact", json!({"artifactID": version.id}), deletion);
+    let with_run = app.ada.mutate("deleteRun", json!({"id": run.id, "deleteArtifacts": true}), deletion);
+    Box::pin(race(app, Pause::Deleting, alone, with_run)).await;
+    app.advance(TRASH);
+    app.run_jobs().await;
+    assert_eq!(app.texts("SELECT state FROM deletion").await, ["purged", "purged"]);
+    let open = "SELECT kind FROM receipt_item WHERE purged_at IS NULL";
+    assert_eq!(app.texts(open).await, [""; 0], "a receipt waits for what goes by the other deletion");
+    let told = "SELECT COUNT(*) FROM audit_entry WHERE kind = 'artifact' AND action = 'delete'";
+    assert_eq!(app.number(told).await, 1);
 });
 
 backend_test!(a_file_that_is_sent_during_the_sweep_has_bytes_of_its_own, |app| {

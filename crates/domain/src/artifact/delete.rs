@@ -11,7 +11,7 @@ use super::links::remove_place;
 use super::{Artifact, ArtifactState, Collection, CollectionState, aliases, collections, queries, trash};
 use crate::audit::{self, Act, Action, SubjectKind, Topic};
 use crate::clock::Timestamp;
-use crate::db::{Db, Source as _, WriteTx};
+use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::artifact::{self, Column, Entity};
 use crate::entity::{
     artifact_alias as alias, artifact_collection as collection, artifact_membership as membership,
@@ -26,6 +26,8 @@ use crate::receipt::{self, Rows};
 const ROWS: i64 = 1000;
 /// Versions that one transaction deletes.
 const BATCH: u64 = 1000;
+/// Ids per statement.
+const IDS: usize = 500;
 
 /// What belongs to a version. Nothing here refers to another table here.
 const CHILDREN: &[&str] =
@@ -40,21 +42,38 @@ pub(super) enum Going {
     AtOnce,
 }
 
-/// Puts versions that the caller may delete into the trash, or none where something keeps one of them: gone from every lookup
-/// at once, restorable until `purge_after`, if they were committed. Their places are never given to others. Answers those that
-/// were there, as they are now.
+/// Those of these versions that nobody else has just deleted, locked until the transaction ends: what the caller may delete, or
+/// none where something keeps one of them.
+pub(crate) async fn hold_to_put_away(tx: &WriteTx, ids: &[ArtifactId]) -> Result<Vec<ArtifactId>> {
+    hold::check(tx, Target::Versions(ids)).await?;
+    for id in ids {
+        hold_places(tx, *id).await?;
+    }
+    let mut there = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS) {
+        // Plan: the primary key.
+        let held = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .filter(Expr::cust(dialect::unindexed!("artifact.state")).ne(ArtifactState::Deleted))
+            .order_by_asc(Column::Id)
+            .lock_exclusive();
+        there.extend(held.into_tuple::<ArtifactId>().all(tx.connection()).await?);
+    }
+    // Only now no alias can be set any more.
+    aliases::check_unprotected(tx, Named::Versions(&there)).await?;
+    Ok(there)
+}
+
+/// Puts versions that are held into the trash: gone from every lookup at once, restorable until `purge_after`, if they were
+/// committed. Their places are never given to others. Answers them as they are now.
 pub(crate) async fn put_away(
     tx: &WriteTx,
     act: Act<'_>,
     ids: &[ArtifactId],
     purge_after: Timestamp,
 ) -> Result<Vec<Artifact>> {
-    hold::check(tx, Target::Versions(ids)).await?;
-    for id in ids {
-        hold_places(tx, *id).await?;
-    }
-    // Only now no alias can be set any more.
-    aliases::check_unprotected(tx, Named::Versions(ids)).await?;
     audit::record(tx, act, Topic::Artifacts(ids)).await?;
     let mut gone = Vec::with_capacity(ids.len());
     for id in ids {

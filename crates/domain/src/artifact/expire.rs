@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::delete::Going;
 use super::{ArtifactState, delete};
 use crate::audit::{self, Act, Action, Topic};
-use crate::db::{Db, Source as _, WriteTx};
+use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::artifact::{Column, Entity};
 use crate::error::Result;
 use crate::hold;
@@ -75,12 +75,16 @@ pub async fn expire_versions(db: &Db) -> Result<usize> {
     Ok(due.len())
 }
 
-/// Those of these versions that no registry and no protected alias keeps, with all places of them held: from here on nothing can.
+/// Those of these versions that are not deleted and that no registry and no protected alias keeps, held with all their places:
+/// from here on nothing can.
 pub(crate) async fn hold_unkept(tx: &WriteTx, ids: &[ArtifactId]) -> Result<Vec<ArtifactId>> {
     let mut unkept = Vec::with_capacity(ids.len());
     for id in ids {
         delete::hold_places(tx, *id).await?;
-        let found = Entity::find_by_id(*id).filter(Expr::cust(NOTHING_KEEPS));
+        let found = Entity::find_by_id(*id)
+            .filter(Expr::cust(dialect::unindexed!("artifact.state")).ne(ArtifactState::Deleted))
+            .filter(Expr::cust(NOTHING_KEEPS))
+            .lock_exclusive();
         if found.one(tx.connection()).await?.is_some() {
             unkept.push(*id);
         }

@@ -42,7 +42,9 @@ pub use self::commit::commit;
 pub use self::content::{ContentPath, content_by_digest, content_of_entity};
 pub use self::create::{NewArtifact, create, find_by_client_id};
 pub use self::delete::purge_step;
-pub(crate) use self::delete::{Which, check_unnamed, of_sequence, purge, purge_of_project, put_away};
+pub(crate) use self::delete::{
+    Which, check_unnamed, hold_to_put_away, of_sequence, purge, purge_of_project, put_away,
+};
 pub use self::digest::ContentDigest;
 pub(crate) use self::due::{DueVersion, DueVersionPlace, DueVersions, made_to_last};
 pub(crate) use self::expire::hold_unkept;

@@ -1,6 +1,6 @@
 //! Versions of artifacts into the trash, by themselves or with their runs, and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::records::{self, Growth, NewItem};
 use super::scope::{self, seen_places};
@@ -128,8 +128,9 @@ pub(super) async fn put_away(
     if ids.is_empty() {
         return Ok(());
     }
-    receipt::items(tx, deletion_id, HoldKind::Artifact, ids).await?;
-    let gone = artifact::put_away(tx, act, ids, purge_after).await?;
+    let ids = artifact::hold_to_put_away(tx, ids).await?;
+    receipt::items(tx, deletion_id, HoldKind::Artifact, &ids).await?;
+    let gone = artifact::put_away(tx, act, &ids, purge_after).await?;
     let homes: HashMap<ArtifactId, &NamedPlace> =
         places.iter().filter(|place| !place.is_link).map(|place| (place.artifact_id, place)).collect();
     let item = |version: &Artifact| {
@@ -140,7 +141,8 @@ pub(super) async fn put_away(
     // By a deletion that is repeated, after something of it was restored.
     let numbers: Vec<i64> = gone.iter().map(|version| version.id.0).collect();
     let again = records::count_restored(tx, deletion_id, ItemKind::Artifact, &numbers).await?;
-    let links = places.iter().filter(|place| place.is_link).map(link);
+    let went: HashSet<ArtifactId> = ids.into_iter().collect();
+    let links = places.iter().filter(|place| place.is_link && went.contains(&place.artifact_id)).map(link);
     records::add_items(tx, deletion_id, gone.iter().map(item).chain(links).collect()).await?;
     let artifacts = i64::try_from(gone.len()).map_err(Error::internal)? - again;
     records::grow(tx, deletion_id, Growth { artifacts, ..Growth::default() }, purge_after).await?;
