@@ -87,32 +87,28 @@ pub(crate) async fn find_author(db: &impl Source, caller: &Caller) -> Result<Use
 
 /// The user of that name, for whoever may know of all of them.
 pub async fn user_named(db: &impl Source, name: &str) -> Result<Option<User>> {
-    Ok(select_users(db, "e.name", vec![name.into()]).await?.pop())
+    Ok(select_users(db, "e.name = $1", name.into()).await?.pop())
 }
 
 pub(super) async fn user_of(db: &impl Source, email: &Email) -> Result<Option<User>> {
-    Ok(select_users(db, "u.email", vec![email.as_str().into()]).await?.pop())
+    Ok(select_users(db, "u.email = $1", email.as_str().into()).await?.pop())
 }
 
 /// Users by id.
 pub async fn get_users(db: &impl Source, ids: &[UserId]) -> Result<HashMap<UserId, User>> {
-    let users = select_users(db, "u.id", ids.iter().map(|id| id.0.into()).collect()).await?;
+    let users = select_users(db, "u.id = ANY($1)", dialect::list(ids)).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
 /// The users whose personal entities these are.
 pub async fn get_owners(db: &impl Source, ids: &[EntityId]) -> Result<HashMap<EntityId, User>> {
-    let users = select_users(db, "u.entity_id", ids.iter().map(|id| id.0.into()).collect()).await?;
+    let users = select_users(db, "u.entity_id = ANY($1)", dialect::list(ids)).await?;
     Ok(users.into_iter().map(|user| (user.entity_id, user)).collect())
 }
 
-async fn select_users(db: &impl Source, column: &str, values: Vec<Value>) -> Result<Vec<User>> {
-    if values.is_empty() {
-        return Ok(Vec::new());
-    }
-    let marks = dialect::placeholders(0, values.len());
-    let sql = format!("SELECT {USER_COLUMNS} {USERS} WHERE {column} IN ({marks})");
-    let statement = dialect::statement(db.connection(), sql, values);
+async fn select_users(db: &impl Source, condition: &str, value: Value) -> Result<Vec<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} {USERS} WHERE {condition}");
+    let statement = dialect::statement(db.connection(), sql, [value]);
     Ok(User::find_by_statement(statement).all(db.connection()).await?)
 }
 

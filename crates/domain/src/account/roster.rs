@@ -87,10 +87,9 @@ async fn rows(db: &impl Source, caller: &Caller, ids: &[EntityId]) -> Result<Vec
         LEFT JOIN member v ON v.entity_id = m.entity_id AND v.user_id = $1
         JOIN "user" u ON u.id = m.user_id JOIN entity e ON e.id = u.entity_id
         LEFT JOIN entity t ON t.id = u.team_id
-        WHERE m.entity_id IN ({}) {seen} ORDER BY m.entity_id, m.created_at, m.user_id"#,
-        dialect::placeholders(1, ids.len())
+        WHERE m.entity_id = ANY($2) {seen} ORDER BY m.entity_id, m.created_at, m.user_id"#
     );
-    let values = std::iter::once(caller.user_id.0.into()).chain(ids.iter().map(|id| id.0.into()));
+    let values = [caller.user_id.0.into(), dialect::list(ids)];
     let statement = dialect::statement(db.connection(), sql, values);
     Ok(Row::find_by_statement(statement).all(db.connection()).await?)
 }

@@ -224,12 +224,9 @@ struct ProtectedName {
 pub(super) async fn check_unprotected(tx: &WriteTx, named: Named<'_>) -> Result<()> {
     /// Ids per statement.
     const BATCH: usize = 500;
-    let groups: Vec<(&str, Vec<Value>)> = match named {
-        Named::Versions(ids) => {
-            let of = |ids: &[ArtifactId]| ("artifact_id", ids.iter().map(|id| (*id).into()).collect());
-            ids.chunks(BATCH).map(of).collect()
-        }
-        Named::In(collection) => vec![("collection_id", vec![collection.into()])],
+    let groups: Vec<(&str, Value)> = match named {
+        Named::Versions(ids) => ids.chunks(BATCH).map(|ids| ("artifact_id", dialect::list(ids))).collect(),
+        Named::In(collection) => vec![("collection_id", dialect::list(&[collection]))],
     };
     let mut kept = Vec::new();
     for (column, ids) in groups {
@@ -240,10 +237,9 @@ pub(super) async fn check_unprotected(tx: &WriteTx, named: Named<'_>) -> Result<
              JOIN protected_alias k ON k.project_id = c.project_id AND k.alias = n.alias \
              JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id \
              JOIN artifact_membership m ON m.collection_id = n.collection_id AND m.artifact_id = n.artifact_id \
-             WHERE p.state = 'live' AND n.{column} IN ({}) ORDER BY n.id",
-            dialect::placeholders(0, ids.len())
+             WHERE p.state = 'live' AND n.{column} = ANY($1) ORDER BY n.id"
         );
-        let rows = ProtectedName::find_by_statement(dialect::statement(tx.connection(), sql, ids));
+        let rows = ProtectedName::find_by_statement(dialect::statement(tx.connection(), sql, [ids]));
         kept.extend(rows.all(tx.connection()).await?);
     }
     if kept.is_empty() {

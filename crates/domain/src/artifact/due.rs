@@ -76,10 +76,9 @@ impl DueVersions<'_> {
     pub(crate) async fn among(self, db: &impl Source, ids: &[ArtifactId]) -> Result<Vec<DueVersion>> {
         let mut found = Vec::new();
         for ids in ids.chunks(BATCH) {
-            let values = self.values().into_iter().chain(ids.iter().map(|id| (*id).into()));
+            let values = self.values().into_iter().chain([dialect::list(ids)]);
             // Plan: primary keys.
-            let condition = format!(" AND artifact.id IN ({})", dialect::placeholders(5, ids.len()));
-            found.extend(self.select(db, &condition, values.collect()).await?);
+            found.extend(self.select(db, " AND artifact.id = ANY($6)", values.collect()).await?);
         }
         Ok(found)
     }
@@ -127,17 +126,13 @@ pub(crate) async fn made_to_last(db: &impl Source, runs: &[RunId]) -> Result<Has
     let mut found = HashSet::new();
     for runs in runs.chunks(BATCH) {
         // Plan: ux_run_artifact_run_id, then primary keys, ix_artifact_alias_artifact_id, ix_artifact_membership_artifact_id.
-        let sql = format!(
-            "SELECT DISTINCT u.run_id FROM run_artifact u JOIN artifact a ON a.id = u.artifact_id \
-             WHERE u.run_id IN ({}) AND u.role = $1 AND a.state = 'committed' \
+        let sql = "SELECT DISTINCT u.run_id FROM run_artifact u JOIN artifact a ON a.id = u.artifact_id \
+             WHERE u.run_id = ANY($2) AND u.role = $1 AND a.state = 'committed' \
              AND (EXISTS (SELECT 1 FROM artifact_alias n WHERE n.artifact_id = a.id AND n.alias <> 'latest') \
              OR EXISTS (SELECT 1 FROM artifact_membership l JOIN artifact_collection t ON t.id = l.collection_id \
              JOIN project q ON q.id = t.project_id WHERE l.artifact_id = a.id AND t.kind = 'portfolio' \
-             AND q.state = 'live'))",
-            dialect::placeholders(1, runs.len())
-        );
-        let role = [ArtifactRole::Output.to_value().into()];
-        let values = role.into_iter().chain(runs.iter().map(|id| (*id).into()));
+             AND q.state = 'live'))";
+        let values = [ArtifactRole::Output.to_value().into(), dialect::list(runs)];
         let rows = db.connection().query_all_raw(dialect::statement(db.connection(), sql, values)).await?;
         for row in rows {
             found.insert(row.try_get_by_index(0)?);

@@ -30,17 +30,13 @@ pub(crate) async fn made_by(db: &impl Source, runs: &[RunId]) -> Result<Vec<Made
     let mut made = Vec::new();
     for batch in runs.chunks(BATCH) {
         // Plan: ux_run_artifact_run_id and ix_artifact_run_id, then primary keys.
-        let ids = dialect::placeholders(1, batch.len());
-        let sql = format!(
-            "SELECT l.run_id, a.id AS artifact_id, c.project_id, c.name FROM run_artifact l \
+        let sql = "SELECT l.run_id, a.id AS artifact_id, c.project_id, c.name FROM run_artifact l \
              JOIN artifact a ON a.id = l.artifact_id JOIN artifact_collection c ON c.id = a.collection_id \
-             WHERE l.run_id IN ({ids}) AND l.role = $1 AND a.state <> 'deleted' \
+             WHERE l.run_id = ANY($2) AND l.role = $1 AND a.state <> 'deleted' \
              UNION SELECT a.run_id, a.id, c.project_id, c.name FROM artifact a \
              JOIN artifact_collection c ON c.id = a.collection_id \
-             WHERE a.run_id IN ({ids}) AND a.state = 'pending' ORDER BY run_id, artifact_id"
-        );
-        let role = [ArtifactRole::Output.to_value().into()];
-        let values = role.into_iter().chain(batch.iter().map(|id| (*id).into()));
+             WHERE a.run_id = ANY($2) AND a.state = 'pending' ORDER BY run_id, artifact_id";
+        let values = [ArtifactRole::Output.to_value().into(), dialect::list(batch)];
         let statement = dialect::statement(db.connection(), sql, values);
         made.extend(Made::find_by_statement(statement).all(db.connection()).await?);
     }
@@ -89,15 +85,12 @@ pub(crate) async fn places_of(db: &impl Source, ids: &[ArtifactId]) -> Result<Ve
     for batch in ids.chunks(BATCH) {
         let mut aliases = aliases_of(db, batch).await?;
         // Plan: ux_artifact_membership_artifact, then primary keys.
-        let sql = format!(
-            "SELECT m.id, m.artifact_id, m.collection_id, c.kind, c.project_id, p.keeps_linked, \
+        let sql = "SELECT m.id, m.artifact_id, m.collection_id, c.kind, c.project_id, p.keeps_linked, \
              e.name || '/' || p.name || '/' || c.name || ':v' || m.version_index AS path \
              FROM artifact_membership m JOIN artifact_collection c ON c.id = m.collection_id \
              JOIN project p ON p.id = c.project_id JOIN entity e ON e.id = p.entity_id \
-             WHERE m.artifact_id IN ({}) AND p.state = 'live' ORDER BY m.id",
-            dialect::placeholders(0, batch.len())
-        );
-        let statement = dialect::statement(db.connection(), sql, batch.iter().map(|id| (*id).into()));
+             WHERE m.artifact_id = ANY($1) AND p.state = 'live' ORDER BY m.id";
+        let statement = dialect::statement(db.connection(), sql, [dialect::list(batch)]);
         for row in PlaceRow::find_by_statement(statement).all(db.connection()).await? {
             let named = aliases.remove(&(row.artifact_id, row.collection_id)).unwrap_or_default();
             let protected = named.iter().filter(|(_, protected)| *protected);
@@ -120,14 +113,11 @@ type Named = HashMap<(ArtifactId, CollectionId), Vec<(String, bool)>>;
 
 async fn aliases_of(db: &impl Source, ids: &[ArtifactId]) -> Result<Named> {
     // Plan: ix_artifact_alias_artifact_id, then primary keys.
-    let sql = format!(
-        "SELECT n.artifact_id, n.collection_id, n.alias, k.alias IS NOT NULL AS protected \
+    let sql = "SELECT n.artifact_id, n.collection_id, n.alias, k.alias IS NOT NULL AS protected \
          FROM artifact_alias n JOIN artifact_collection c ON c.id = n.collection_id \
          LEFT JOIN protected_alias k ON k.project_id = c.project_id AND k.alias = n.alias \
-         WHERE n.artifact_id IN ({}) ORDER BY n.id",
-        dialect::placeholders(0, ids.len())
-    );
-    let statement = dialect::statement(db.connection(), sql, ids.iter().map(|id| (*id).into()));
+         WHERE n.artifact_id = ANY($1) ORDER BY n.id";
+    let statement = dialect::statement(db.connection(), sql, [dialect::list(ids)]);
     let mut named = Named::new();
     for row in AliasRow::find_by_statement(statement).all(db.connection()).await? {
         let at = (row.artifact_id, row.collection_id);

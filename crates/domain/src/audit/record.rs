@@ -1,11 +1,11 @@
 //! Entries, as verbs make them.
 
 use counterweight_storage::ObjectKey;
-use sea_orm::{ActiveEnum as _, ConnectionTrait as _, EntityTrait as _, NotSet, Set, Value};
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, Value};
+use serde::Serialize;
 
 use super::{Action, Counts, SubjectKind};
 use crate::db::{Source as _, WriteTx, dialect};
-use crate::entity::audit_entry::{ActiveModel, Entity};
 use crate::error::Result;
 use crate::hold::{self, HoldKind};
 use crate::id::{ArtifactId, BlobId, CollectionId, ProjectId, RunId, UserId};
@@ -98,58 +98,52 @@ fn alike<Id: Copy>(act: Act<'_>, ids: &[Id]) -> Vec<(Id, Counts)> {
     ids.iter().map(|id| (*id, Counts::of(act.counts))).collect()
 }
 
-async fn insert<Id: Copy + Into<Value>>(
+async fn insert<Id: Serialize>(
     tx: &WriteTx,
     act: Act<'_>,
     (kind, (path, from)): (SubjectKind, (&str, &str)),
     things: &[(Id, Counts)],
 ) -> Result<()> {
+    // Plan: primary keys.
+    let sql = format!(
+        "INSERT INTO audit_entry (recorded_at, actor_id, action, reason, digest, kind, subject_id, counts, entity_id, path) \
+         SELECT $1, $2, $3, $4, $5, $6, r.id, v.value ->> 1, e.id, e.name || '/' || p.name || {path} \
+         FROM {} AS v CROSS JOIN {from} JOIN entity e ON e.id = p.entity_id \
+         WHERE r.id = CAST(v.value ->> 0 AS BIGINT) ORDER BY r.id",
+        dialect::rows(tx.connection(), 7)
+    );
     for things in things.chunks(BATCH) {
-        let rows: Vec<String> =
-            (0..things.len()).map(|row| format!("({})", dialect::placeholders(6 + 2 * row, 2))).collect();
-        // Plan: primary keys. Both databases name the columns of VALUES so.
-        let sql = format!(
-            "INSERT INTO audit_entry (recorded_at, actor_id, action, kind, reason, digest, subject_id, counts, entity_id, \
-             path) \
-             SELECT $1, $2, $3, $4, $5, $6, r.id, v.column2, e.id, e.name || '/' || p.name || {path} \
-             FROM (VALUES {}) AS v CROSS JOIN {from} JOIN entity e ON e.id = p.entity_id WHERE r.id = v.column1 \
-             ORDER BY r.id",
-            rows.join(", ")
-        );
-        let values = [
-            tx.now().into(),
-            act.actor.into(),
-            act.action.to_value().into(),
-            kind.to_value().into(),
-            act.reason.into(),
-            act.digest.into(),
-        ];
-        let rows = things.iter().flat_map(|(id, counts)| [(*id).into(), counts.to_string().into()]);
-        let values = values.into_iter().chain(rows);
-        tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+        let statement = dialect::statement(tx.connection(), sql.as_str(), values(tx, act, kind, things)?);
+        tx.connection().execute_raw(statement).await?;
     }
     Ok(())
 }
 
 async fn insert_objects(tx: &WriteTx, act: Act<'_>, objects: &[(BlobId, &ObjectKey, u64)]) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO audit_entry (recorded_at, actor_id, action, reason, digest, kind, subject_id, counts, path) \
+         SELECT $1, $2, $3, $4, $5, $6, CAST(v.value ->> 0 AS BIGINT), v.value ->> 1, v.value ->> 2 FROM {} AS v",
+        dialect::rows(tx.connection(), 7)
+    );
     for objects in objects.chunks(BATCH) {
-        let rows = objects.iter().map(|(id, key, bytes)| ActiveModel {
-            id: NotSet,
-            recorded_at: Set(tx.now()),
-            actor_id: Set(act.actor),
-            action: Set(act.action),
-            kind: Set(SubjectKind::Blob),
-            subject_id: Set(id.0),
-            entity_id: Set(None),
-            path: Set(key.to_string()),
-            reason: Set(act.reason.map(str::to_owned)),
-            counts: Set(Counts::of(&[("bytes", i64::try_from(*bytes).unwrap_or(i64::MAX))])),
-            digest: Set(None),
-            position: Set(None),
-            previous: Set(None),
-            hash: Set(None),
-        });
-        Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+        let bytes = |bytes: u64| Counts::of(&[("bytes", i64::try_from(bytes).unwrap_or(i64::MAX))]);
+        let rows: Vec<_> =
+            objects.iter().map(|(id, key, size)| (id, bytes(*size), key.to_string())).collect();
+        let values = values(tx, act, SubjectKind::Blob, &rows)?;
+        tx.connection().execute_raw(dialect::statement(tx.connection(), sql.as_str(), values)).await?;
     }
     Ok(())
+}
+
+/// What both statements take: the act, what it is done to, and a row of each thing's own.
+fn values(tx: &WriteTx, act: Act<'_>, kind: SubjectKind, rows: &[impl Serialize]) -> Result<[Value; 7]> {
+    Ok([
+        tx.now().into(),
+        act.actor.into(),
+        act.action.to_value().into(),
+        act.reason.into(),
+        act.digest.into(),
+        kind.to_value().into(),
+        dialect::document(rows)?,
+    ])
 }

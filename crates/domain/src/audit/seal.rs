@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Value,
+    QuerySelect as _,
 };
 
 use super::SealedEntry;
@@ -38,21 +38,20 @@ pub async fn seal(db: &Db) -> Result<bool> {
     let last = last.one(tx.connection()).await?;
     let mut position = last.as_ref().and_then(|last| last.position).unwrap_or_default();
     let mut previous = last.and_then(|last| last.hash).unwrap_or_else(|| BEGINNING.to_owned());
-    let mut values: Vec<Value> = Vec::with_capacity(4 * open.len());
+    let mut rows = Vec::with_capacity(open.len());
     for entry in &open {
         position += 1;
         let sealed = SealedEntry::seal(entry, position, previous)?;
-        values.extend([entry.id.into(), position.into(), sealed.previous.into(), sealed.hash.clone().into()]);
+        rows.push((entry.id, position, sealed.previous, sealed.hash.clone()));
         previous = sealed.hash;
     }
-    let rows: Vec<String> =
-        (0..open.len()).map(|row| format!("({})", dialect::placeholders(4 * row, 4))).collect();
-    // Both databases name the columns of VALUES so.
+    // Plan: the primary key.
     let sql = format!(
-        "UPDATE audit_entry SET position = v.column2, previous = v.column3, hash = v.column4 \
-         FROM (VALUES {}) AS v WHERE audit_entry.id = v.column1",
-        rows.join(", ")
+        "UPDATE audit_entry SET position = CAST(v.value ->> 1 AS BIGINT), previous = v.value ->> 2, hash = v.value ->> 3 \
+         FROM {} AS v WHERE audit_entry.id = CAST(v.value ->> 0 AS BIGINT)",
+        dialect::rows(tx.connection(), 1)
     );
+    let values = [dialect::document(&rows)?];
     tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     tx.commit().await?;
     Ok(open.len() == BATCH)

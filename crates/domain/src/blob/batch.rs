@@ -9,7 +9,7 @@ use crate::id::BlobId;
 /// The state, for rows that are found by their id: [`dialect::unindexed`].
 pub(super) const STATE: &str = dialect::unindexed!("state");
 
-/// Runs a statement that ends in the placeholders of `ids` and returns the ids of the rows it changed.
+/// Runs a statement whose last value is the list of `ids`, and returns the ids of the rows it changed.
 pub(super) async fn update(
     tx: &WriteTx,
     sql: String,
@@ -19,7 +19,7 @@ pub(super) async fn update(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
+    let values = values.into_iter().chain([dialect::list(ids)]);
     let changed = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
     changed.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

@@ -89,8 +89,7 @@ pub async fn doom(tx: &WriteTx, doom: Doom, ids: &[BlobId], sweep_after: Timesta
     // Primary key, and one index probe per reference.
     let sql = format!(
         "UPDATE blob SET state = 'doomed', doomed_at = $1, sweep_after = $2, sweep_failures = 0 \
-         WHERE id IN ({}) AND {STATE} = $3 AND last_used_at < $4 AND NOT {} RETURNING id",
-        dialect::placeholders(4, ids.len()),
+         WHERE id = ANY($5) AND {STATE} = $3 AND last_used_at < $4 AND NOT {} RETURNING id",
         referenced()
     );
     let values =
@@ -152,8 +151,7 @@ pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
     let sql = format!(
         "UPDATE blob SET state = CASE WHEN md5 IS NULL AND content_digest IS NULL THEN 'pending' ELSE 'live' END, last_used_at = $1, \
          doomed_at = NULL, sweep_after = NULL, sweep_failures = 0 \
-         WHERE id IN ({}) AND {STATE} = 'doomed' AND {} RETURNING id",
-        dialect::placeholders(1, ids.len()),
+         WHERE id = ANY($2) AND {STATE} = 'doomed' AND {} RETURNING id",
         referenced()
     );
     update(tx, sql, [tx.now().into()], ids).await
@@ -163,10 +161,7 @@ pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
 pub async fn forget(tx: &WriteTx, gone: &[&Candidate]) -> Result<HashSet<BlobId>> {
     let ids: Vec<BlobId> = gone.iter().map(|blob| blob.id).collect();
     // Primary key.
-    let sql = format!(
-        "DELETE FROM blob WHERE id IN ({}) AND {STATE} = 'doomed' RETURNING id",
-        dialect::placeholders(0, ids.len())
-    );
+    let sql = format!("DELETE FROM blob WHERE id = ANY($1) AND {STATE} = 'doomed' RETURNING id");
     let forgotten: HashSet<BlobId> = update(tx, sql, [], &ids).await?.into_iter().collect();
     let removed = gone.iter().filter(|blob| forgotten.contains(&blob.id));
     let removed: Vec<_> = removed.map(|blob| (blob.id, &blob.key, blob.size_bytes)).collect();
@@ -185,8 +180,7 @@ pub async fn sweep_failed(tx: &WriteTx, failed: &[&Candidate]) -> Result<()> {
         // Primary key.
         let sql = format!(
             "UPDATE blob SET sweep_failures = $1, sweep_after = $2 \
-             WHERE id IN ({}) AND {STATE} = 'doomed' RETURNING id",
-            dialect::placeholders(2, ids.len())
+             WHERE id = ANY($3) AND {STATE} = 'doomed' RETURNING id"
         );
         let sweep_after = tx.now().after(backoff(failures, tx.env()));
         update(tx, sql, [i32::try_from(failures).unwrap_or(i32::MAX).into(), sweep_after.into()], &ids)

@@ -115,13 +115,11 @@ pub async fn touch_content(
     for batch in digests.chunks(BATCH) {
         // Plan: ix_blob_content.
         let sql = format!(
-            "UPDATE blob SET last_used_at = $1 WHERE owner_id = $2 AND content_digest IN ({}) \
+            "UPDATE blob SET last_used_at = $1 WHERE owner_id = $2 AND content_digest = ANY($3) \
              AND content_digest IS NOT NULL AND {STATE} = 'live' \
-             RETURNING id, content_digest, size_bytes",
-            dialect::placeholders(2, batch.len())
+             RETURNING id, content_digest, size_bytes"
         );
-        let digests = batch.iter().map(|digest| digest.to_string().into());
-        let values = [tx.now().into(), owner.into()].into_iter().chain(digests);
+        let values = [tx.now().into(), owner.into(), dialect::list(batch)];
         let rows = tx.connection().query_all_raw(dialect::statement(tx.connection(), sql, values)).await?;
         for row in rows {
             let stored =
@@ -143,10 +141,8 @@ pub async fn touch(tx: &WriteTx, ids: &[BlobId]) -> Result<()> {
     distinct.dedup();
     for batch in distinct.chunks(BATCH) {
         // Primary key.
-        let sql = format!(
-            "UPDATE blob SET last_used_at = $1 WHERE id IN ({}) AND {STATE} = 'live' RETURNING id",
-            dialect::placeholders(1, batch.len())
-        );
+        let sql =
+            format!("UPDATE blob SET last_used_at = $1 WHERE id = ANY($2) AND {STATE} = 'live' RETURNING id");
         let touched = update(tx, sql, [tx.now().into()], batch).await?;
         if touched.len() != batch.len() {
             return Err(Error::Conflict {

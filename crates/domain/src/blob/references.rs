@@ -40,22 +40,17 @@ pub(crate) fn referenced() -> String {
 
 /// A statement that selects the blobs that these runs and versions refer to: `id`, `size_bytes`, how many of these references
 /// there are (`found`) and how many in all (`all_of_them`). None where there is nothing to ask.
-pub(crate) fn references_of(runs: &[RunId], artifacts: &[ArtifactId]) -> Option<(String, Vec<Value>)> {
-    let values: Vec<Value> =
-        runs.iter().map(|id| (*id).into()).chain(artifacts.iter().map(|id| (*id).into())).collect();
-    let (of_runs, of_artifacts) =
-        (dialect::placeholders(0, runs.len()), dialect::placeholders(runs.len(), artifacts.len()));
-    let own: Vec<_> = REFERENCES
-        .iter()
-        .filter_map(|Reference { table, column, owner }| {
-            let ids = if *owner == OF_RUN { &of_runs } else { &of_artifacts };
-            let some = !ids.is_empty();
-            some.then(|| format!("SELECT {column} AS blob_id FROM {table} WHERE {owner} IN ({ids})"))
-        })
-        .collect();
-    if own.is_empty() {
+pub(crate) fn references_of(runs: &[RunId], artifacts: &[ArtifactId]) -> Option<(String, [Value; 2])> {
+    if runs.is_empty() && artifacts.is_empty() {
         return None;
     }
+    let own: Vec<_> = REFERENCES
+        .iter()
+        .map(|Reference { table, column, owner }| {
+            let ids = if *owner == OF_RUN { "$1" } else { "$2" };
+            format!("SELECT {column} AS blob_id FROM {table} WHERE {owner} = ANY({ids})")
+        })
+        .collect();
     let all: Vec<_> = REFERENCES
         .iter()
         .map(|Reference { table, column, .. }| {
@@ -69,7 +64,7 @@ pub(crate) fn references_of(runs: &[RunId], artifacts: &[ArtifactId]) -> Option<
         all.join(" + "),
         own.join(" UNION ALL ")
     );
-    Some((sql, values))
+    Some((sql, [dialect::list(runs), dialect::list(artifacts)]))
 }
 
 /// Who refers to a blob, for people.

@@ -159,12 +159,9 @@ struct Weight {
 
 async fn weigh(tx: &WriteTx, ids: &[RunId]) -> Result<HashMap<RunId, Weight>> {
     // Plan: ux_run_file_run_id_name, then blob's primary key.
-    let sql = format!(
-        "SELECT f.run_id, COUNT(*) AS file_count, CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS file_bytes \
-         FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE f.run_id IN ({}) GROUP BY f.run_id",
-        dialect::placeholders(0, ids.len())
-    );
-    let statement = dialect::statement(tx.connection(), sql, ids.iter().map(|id| (*id).into()));
+    let sql = "SELECT f.run_id, COUNT(*) AS file_count, CAST(COALESCE(SUM(b.size_bytes), 0) AS BIGINT) AS file_bytes \
+         FROM run_file f JOIN blob b ON b.id = f.blob_id WHERE f.run_id = ANY($1) GROUP BY f.run_id";
+    let statement = dialect::statement(tx.connection(), sql, [dialect::list(ids)]);
     let rows = Weight::find_by_statement(statement).all(tx.connection()).await?;
     Ok(rows.into_iter().map(|row| (row.run_id, row)).collect())
 }

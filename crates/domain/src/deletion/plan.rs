@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait as _, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait as _, FromQueryResult};
 use sha2::{Digest as _, Sha256};
 
 use super::WithRuns;
@@ -210,7 +210,6 @@ impl Planner {
     async fn weigh(&mut self, db: &impl Source, runs: &[RunId], artifacts: &[ArtifactId]) -> Result<()> {
         let statement = blob::references_of(runs, artifacts);
         let Some((sql, values)) = statement else { return Ok(()) };
-        let values: Vec<Value> = values;
         let rows = BlobRow::find_by_statement(dialect::statement(db.connection(), sql, values));
         for row in rows.all(db.connection()).await? {
             let size_bytes = row.size_bytes.unsigned_abs();
@@ -238,11 +237,8 @@ impl Planner {
 /// How many files each of these runs has, and the newest of them.
 async fn files_of(db: &impl Source, runs: &[RunId]) -> Result<HashMap<RunId, (i64, i64)>> {
     // Plan: ux_run_file_run_id_name.
-    let sql = format!(
-        "SELECT run_id, COUNT(*) AS file_count, MAX(id) AS last_id FROM run_file WHERE run_id IN ({}) GROUP BY run_id",
-        dialect::placeholders(0, runs.len())
-    );
-    let statement = dialect::statement(db.connection(), sql, runs.iter().map(|id| (*id).into()));
+    let sql = "SELECT run_id, COUNT(*) AS file_count, MAX(id) AS last_id FROM run_file WHERE run_id = ANY($1) GROUP BY run_id";
+    let statement = dialect::statement(db.connection(), sql, [dialect::list(runs)]);
     let rows = FileRow::find_by_statement(statement).all(db.connection()).await?;
     Ok(rows.into_iter().map(|row| (row.run_id, (row.file_count, row.last_id))).collect())
 }

@@ -26,15 +26,11 @@ pub async fn get_streams(db: &impl Source, ids: &[RunId]) -> Result<HashMap<(Run
 /// Those of these runs whose history is not all in files to hand out.
 pub(crate) async fn unsettled(db: &impl Source, runs: &[RunId]) -> Result<Vec<RunId>> {
     // Plan: indexes that begin with the run. What was cut off a file that was handed out is known to the stream.
-    let sql = format!(
-        "SELECT id FROM run WHERE id IN ({}) AND ( \
+    let sql = "SELECT id FROM run WHERE id = ANY($2) AND ( \
          EXISTS (SELECT 1 FROM history_chunk WHERE run_id = run.id AND stream = $1) \
          OR EXISTS (SELECT 1 FROM history_segment WHERE run_id = run.id AND NOT sealed) \
-         OR EXISTS (SELECT 1 FROM history_stream WHERE run_id = run.id AND stream = $1 AND rewritten))",
-        dialect::placeholders(1, runs.len())
-    );
-    let values =
-        std::iter::once(Stream::History.to_value().into()).chain(runs.iter().map(|run| (*run).into()));
+         OR EXISTS (SELECT 1 FROM history_stream WHERE run_id = run.id AND stream = $1 AND rewritten))";
+    let values = [Stream::History.to_value().into(), dialect::list(runs)];
     let rows = db.connection().query_all_raw(dialect::statement(db.connection(), sql, values)).await?;
     rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }

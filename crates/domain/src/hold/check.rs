@@ -11,7 +11,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, Set, TryGetable, Value};
 
 use super::{Hold, get_paths};
-use crate::db::dialect::{self, Passage};
+use crate::db::dialect::{self, Listed, Passage};
 use crate::db::{Source, WriteTx};
 use crate::entity::held_job;
 use crate::error::{Error, Result};
@@ -84,16 +84,17 @@ pub(crate) async fn reasons_of_versions(
 
 async fn reasons<Id>(db: &impl Source, table: &str, over: &str, ids: &[Id]) -> Result<HashMap<Id, String>>
 where
-    Id: Copy + Into<Value> + TryGetable + Eq + Hash,
+    Id: Listed + TryGetable + Eq + Hash,
 {
     let mut found = HashMap::new();
-    for (condition, values) in batches(ids, |ids| format!("{table}.id IN ({ids})")) {
-        // Plan: the primary key of the table, and for each the few holds that there are.
-        let sql = format!(
-            "SELECT {table}.id, h.reason FROM {table} JOIN hold h ON {over} \
-             WHERE h.released_at IS NULL AND {condition}"
-        );
-        for row in db.connection().query_all_raw(dialect::statement(db.connection(), sql, values)).await? {
+    // Plan: the primary key of the table, and for each the few holds that there are.
+    let sql = format!(
+        "SELECT {table}.id, h.reason FROM {table} JOIN hold h ON {over} \
+         WHERE h.released_at IS NULL AND {table}.id = ANY($1)"
+    );
+    for ids in ids.chunks(BATCH) {
+        let statement = dialect::statement(db.connection(), sql.as_str(), [dialect::list(ids)]);
+        for row in db.connection().query_all_raw(statement).await? {
             found.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         }
     }
@@ -105,16 +106,15 @@ impl Target<'_> {
     /// few holds that there are.
     fn conditions(self) -> Vec<(String, Vec<Value>)> {
         match self {
-            Self::Runs(ids) => batches(ids, |ids| {
-                format!(
-                    "EXISTS (SELECT 1 FROM run WHERE run.id IN ({ids}) AND run.lifecycle <> 'purged' AND {OVER_RUN})"
-                )
-            }),
-            Self::Versions(ids) => batches(ids, |ids| {
-                format!(
-                    "EXISTS (SELECT 1 FROM artifact WHERE artifact.id IN ({ids}) AND {CAN_BE_HELD} AND {OVER_VERSION})"
-                )
-            }),
+            Self::Runs(ids) => {
+                let runs = "SELECT 1 FROM run WHERE run.id = ANY($1) AND run.lifecycle <> 'purged'";
+                batches(ids, &format!("EXISTS ({runs} AND {OVER_RUN})"))
+            }
+            Self::Versions(ids) => {
+                let versions =
+                    format!("SELECT 1 FROM artifact WHERE artifact.id = ANY($1) AND {CAN_BE_HELD}");
+                batches(ids, &format!("EXISTS ({versions} AND {OVER_VERSION})"))
+            }
             Self::Deletion(id) => vec![(in_deletion(), vec![id.into()])],
             Self::Collection(id) => {
                 let condition = format!("{} OR {}", of_versions_in("k.id = $1"), of_place("$1"));
@@ -181,15 +181,8 @@ fn of_place(collection: &str) -> String {
     )
 }
 
-fn batches<Id: Copy + Into<Value>>(
-    ids: &[Id],
-    condition: impl Fn(&str) -> String,
-) -> Vec<(String, Vec<Value>)> {
-    let one = |ids: &[Id]| {
-        let placeholders = dialect::placeholders(0, ids.len());
-        (condition(&placeholders), ids.iter().map(|id| (*id).into()).collect())
-    };
-    ids.chunks(BATCH).map(one).collect()
+fn batches<Id: Listed>(ids: &[Id], condition: &str) -> Vec<(String, Vec<Value>)> {
+    ids.chunks(BATCH).map(|ids| (condition.to_owned(), vec![dialect::list(ids)])).collect()
 }
 
 /// From here on nobody holds or releases anything, until the transaction ends. Who deletes calls it before any row is

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::FromQueryResult;
 
 use super::{HoldKind, Subject};
 use crate::db::{Source, dialect};
@@ -33,10 +33,10 @@ pub(crate) fn source(kind: HoldKind) -> (&'static str, &'static str) {
 pub async fn get_paths(db: &impl Source, subjects: &[Subject]) -> Result<HashMap<Subject, String>> {
     let mut found = HashMap::new();
     for kind in [HoldKind::Run, HoldKind::Artifact, HoldKind::Project] {
-        let ids: Vec<Value> = subjects
+        let ids: Vec<i64> = subjects
             .iter()
             .filter(|subject| subject.kind() == kind)
-            .map(|subject| subject.number().into())
+            .map(|subject| subject.number())
             .collect();
         if ids.is_empty() {
             continue;
@@ -45,10 +45,9 @@ pub async fn get_paths(db: &impl Source, subjects: &[Subject]) -> Result<HashMap
         let (path, from) = source(kind);
         let sql = format!(
             "SELECT r.id, e.name || '/' || p.name || {path} AS path FROM {from} \
-             JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({})",
-            dialect::placeholders(0, ids.len())
+             JOIN entity e ON e.id = p.entity_id WHERE r.id = ANY($1)"
         );
-        let rows = Row::find_by_statement(dialect::statement(db.connection(), sql, ids));
+        let rows = Row::find_by_statement(dialect::statement(db.connection(), sql, [dialect::list(&ids)]));
         for Row { id, path } in rows.all(db.connection()).await? {
             let subject = match kind {
                 HoldKind::Run => Subject::Run(RunId(id)),

@@ -96,16 +96,13 @@ pub async fn get_roles(
         return Ok(HashMap::new());
     }
     // Plan: primary keys throughout. A project has a row for each of the caller's teams that was let in.
-    let sql = format!(
-        "SELECT p.id AS project_id, p.access, m.role AS in_entity, u.role AS own, t.role AS by_team
+    let sql = "SELECT p.id AS project_id, p.access, m.role AS in_entity, u.role AS own, t.role AS by_team
         FROM project p JOIN member m ON m.entity_id = p.entity_id AND m.user_id = $1
         LEFT JOIN project_member u ON u.project_id = p.id AND u.user_id = $1
         LEFT JOIN project_team_member t ON t.project_id = p.id
             AND t.team_id IN (SELECT entity_id FROM member WHERE user_id = $1)
-        WHERE p.id IN ({})",
-        dialect::placeholders(1, ids.len())
-    );
-    let values = std::iter::once(caller.user_id.0.into()).chain(ids.iter().map(|id| id.0.into()));
+        WHERE p.id = ANY($2)";
+    let values = [caller.user_id.0.into(), dialect::list(ids)];
     let statement = dialect::statement(db.connection(), sql, values);
     let mut standings: HashMap<ProjectId, Standing> = HashMap::new();
     for Row { project_id, access, in_entity, own, by_team } in

@@ -109,13 +109,12 @@ async fn keep(db: &Db, deletion_id: &str, needed: &[BlobId]) -> Result<()> {
     // Plan: the primary key, then that of blob, and one index probe per reference.
     let sql = format!(
         "UPDATE receipt_object SET answer = (SELECT {} FROM blob WHERE blob.id = receipt_object.blob_id) \
-         WHERE deletion_id = $1 AND blob_id IN ({}) AND answer IS NULL AND EXISTS \
+         WHERE deletion_id = $1 AND blob_id = ANY($2) AND answer IS NULL AND EXISTS \
          (SELECT 1 FROM blob WHERE blob.id = receipt_object.blob_id AND {})",
         blob::who_refers(),
-        dialect::placeholders(1, needed.len()),
         blob::referenced()
     );
-    let values = std::iter::once(deletion_id.into()).chain(needed.iter().map(|id| (*id).into()));
+    let values = [deletion_id.into(), dialect::list(needed)];
     tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     tx.commit().await
 }

@@ -3,13 +3,14 @@
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _, Value,
+    QueryFilter as _, QuerySelect as _,
 };
 
 use super::Receipt;
 use crate::audit::SubjectKind;
 use crate::blob;
-use crate::db::{Source as _, WriteTx, dialect};
+use crate::db::dialect::{self, Listed};
+use crate::db::{Source as _, WriteTx};
 use crate::entity::{receipt, receipt_item as item, receipt_object as object};
 use crate::error::{Error, Result};
 use crate::hold::{self, HoldKind};
@@ -40,9 +41,9 @@ pub(crate) async fn remove_rows(
     limit: i64,
 ) -> Result<i64> {
     // The index that starts with the owner, no further than the limit.
-    let owned = format!("FROM {table} WHERE {owner} IN ({})", dialect::placeholders(0, ids.len()));
-    let limited = format!("{owned} LIMIT ${}", ids.len() + 1);
-    let mut values: Vec<Value> = ids.iter().map(|id| (*id).into()).collect();
+    let owned = format!("FROM {table} WHERE {owner} = ANY($1)");
+    let limited = format!("{owned} LIMIT $2");
+    let mut values = vec![dialect::list(ids)];
     let count = format!("SELECT COUNT(*) FROM (SELECT 1 {limited}) AS found");
     let upto = values.iter().cloned().chain([(limit + 1).into()]);
     let row = tx.connection().query_one_raw(dialect::statement(tx.connection(), count, upto)).await?;
@@ -75,20 +76,17 @@ pub(crate) async fn remove_rows(
     blobs.dedup();
     for blobs in blobs.chunks(BATCH) {
         // Plan: the primary key of blob.
-        let sql = format!(
-            "INSERT INTO receipt_object (deletion_id, blob_id, object_key, digest, size_bytes) \
+        let sql = "INSERT INTO receipt_object (deletion_id, blob_id, object_key, digest, size_bytes) \
              SELECT $1, b.id, b.object_key, COALESCE(b.content_digest, 'md5:' || b.md5), b.size_bytes \
-             FROM blob b WHERE b.id IN ({}) ON CONFLICT DO NOTHING",
-            dialect::placeholders(1, blobs.len())
-        );
-        let values = std::iter::once(deletion_id.into()).chain(blobs.iter().map(|id| (*id).into()));
+             FROM blob b WHERE b.id = ANY($2) ON CONFLICT DO NOTHING";
+        let values = [deletion_id.into(), dialect::list(blobs)];
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     }
     i64::try_from(rows.len()).map_err(Error::internal)
 }
 
 /// Notes that things go with a deletion, before what users call them is gone.
-pub(crate) async fn items<Id: Copy + Into<Value>>(
+pub(crate) async fn items<Id: Listed>(
     tx: &WriteTx,
     deletion_id: &str,
     kind: HoldKind,
@@ -100,11 +98,9 @@ pub(crate) async fn items<Id: Copy + Into<Value>>(
         let sql = format!(
             "INSERT INTO receipt_item (deletion_id, kind, subject_id, path) \
              SELECT $1, $2, r.id, e.name || '/' || p.name || {path} \
-             FROM {from} JOIN entity e ON e.id = p.entity_id WHERE r.id IN ({}) ON CONFLICT DO NOTHING",
-            dialect::placeholders(2, ids.len())
+             FROM {from} JOIN entity e ON e.id = p.entity_id WHERE r.id = ANY($3) ON CONFLICT DO NOTHING"
         );
-        let values = [deletion_id.into(), kind.to_value().into()];
-        let values = values.into_iter().chain(ids.iter().map(|id| (*id).into()));
+        let values = [deletion_id.into(), kind.to_value().into(), dialect::list(ids)];
         tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     }
     Ok(())

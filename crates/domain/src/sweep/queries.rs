@@ -103,13 +103,12 @@ pub async fn get_totals(db: &impl Source, ids: &[SweepId]) -> Result<HashMap<Swe
          FROM sweep s JOIN run r ON r.project_id = s.project_id AND r.sweep_name = s.name \
          AND r.lifecycle IN ('live', 'archived') \
          LEFT JOIN run_value v ON v.run_id = r.id AND v.scope = 2 AND v.path = s.metric \
-         WHERE s.id IN ({}) GROUP BY s.id",
-        dialect::placeholders(0, ids.len())
+         WHERE s.id = ANY($1) GROUP BY s.id"
     );
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let statement = dialect::statement(db.connection(), sql, ids.iter().map(|id| id.0.into()));
+    let statement = dialect::statement(db.connection(), sql, [dialect::list(ids)]);
     let found = Of::find_by_statement(statement).all(db.connection()).await?;
     Ok(found.into_iter().map(|of| (of.id, of.totals)).collect())
 }

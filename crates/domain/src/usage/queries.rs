@@ -173,21 +173,21 @@ pub(crate) async fn of_runs(source: &impl Source, ids: &[RunId]) -> Result<HashM
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(BATCH) {
         // Plan: the keys of each table by run, then blobs by their key.
-        let among = format!("run_id IN ({})", dialect::placeholders(0, ids.len()));
         let segments = |column| {
             format!(
-                "SELECT g.run_id, b.size_bytes FROM history_segment g JOIN blob b ON b.id = g.{column} WHERE g.{among}"
+                "SELECT g.run_id, b.size_bytes FROM history_segment g JOIN blob b ON b.id = g.{column} \
+                 WHERE g.run_id = ANY($1)"
             )
         };
         let sql = format!(
             "SELECT run_id, CAST(SUM(bytes) AS BIGINT) AS bytes FROM (\
-             SELECT run_id, file_bytes AS bytes FROM run_storage WHERE {among} \
-             UNION ALL SELECT run_id, live_bytes FROM history_stream WHERE {among} \
+             SELECT run_id, file_bytes AS bytes FROM run_storage WHERE run_id = ANY($1) \
+             UNION ALL SELECT run_id, live_bytes FROM history_stream WHERE run_id = ANY($1) \
              UNION ALL {} UNION ALL {}) AS part GROUP BY run_id",
             segments("rows_blob_id"),
             segments("columns_blob_id")
         );
-        let statement = dialect::statement(source.connection(), sql, ids.iter().map(|id| (*id).into()));
+        let statement = dialect::statement(source.connection(), sql, [dialect::list(ids)]);
         for row in source.connection().query_all_raw(statement).await? {
             found.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         }
