@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::Method;
-use counterweight_domain::blob;
+use counterweight_domain::blob::{self, SweepCursor};
 use counterweight_storage::{Fault, PutLimit};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -135,7 +135,9 @@ impl<'a> World<'a> {
                 self.app.blobs.put_stream(&key, body, limit).await.unwrap();
             }
             Step::DieWhileSweeping => {
-                let due = blob::due_for_sweep(&self.app.db, self.app.db.now(), 1).await.unwrap();
+                let due = blob::due_for_sweep(&self.app.db, self.app.db.now(), SweepCursor::START, 1)
+                    .await
+                    .unwrap();
                 let keys: Vec<_> = due.into_iter().map(|blob| blob.key).collect();
                 self.app.blobs.delete_many(&keys).await;
             }

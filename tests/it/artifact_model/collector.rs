@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use counterweight_domain::blob;
+use counterweight_domain::blob::{self, SweepCursor};
 use counterweight_worker::gc;
 
 use super::Trouble;
@@ -18,7 +18,8 @@ impl World<'_> {
         let blobs = self.app.blobs.with_faults(&self.app.faults);
         let done = self.meet(trouble, gc::pass(&self.app.db, &blobs, &GC, false)).await;
         if done.is_some_and(|report| report.unwrap().failed == 0) {
-            let due = blob::due_for_sweep(&self.app.db, self.app.db.now(), 1).await.unwrap();
+            let due =
+                blob::due_for_sweep(&self.app.db, self.app.db.now(), SweepCursor::START, 1).await.unwrap();
             assert_eq!(due, [], "what is due goes in this pass");
         } else {
             assert!(trouble.is_some());

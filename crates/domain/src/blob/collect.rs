@@ -31,6 +31,7 @@ pub struct Candidate {
     /// How often the store refused to delete it.
     pub sweep_failures: u32,
     last_used_at: Timestamp,
+    sweep_after: Option<Timestamp>,
 }
 
 /// Where the walk over candidates stands: after this blob.
@@ -97,15 +98,12 @@ pub async fn doom(tx: &WriteTx, doom: Doom, ids: &[BlobId], sweep_after: Timesta
     update(tx, sql, values, ids).await
 }
 
-/// Doomed blobs whose grace is over at `now`: those that never failed first, each in the order in which they became due, so
-/// that objects which the store will not delete hold up no other.
-pub async fn due_for_sweep(source: &impl Source, now: Timestamp, limit: u64) -> Result<Vec<Candidate>> {
-    let mut due = due_in_order(source, Tried::Never, now, limit).await?;
-    let left = limit.saturating_sub(due.len() as u64);
-    if left > 0 {
-        due.extend(due_in_order(source, Tried::InVain, now, left).await?);
-    }
-    Ok(due)
+/// Where the walk over what is due stands: after this blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepCursor {
+    tried: Tried,
+    sweep_after: Timestamp,
+    id: BlobId,
 }
 
 /// Whether the store was asked before to delete something.
@@ -115,19 +113,52 @@ enum Tried {
     InVain = 1,
 }
 
-async fn due_in_order(
+impl SweepCursor {
+    /// Before all blobs.
+    pub const START: Self = Self::before(Tried::Never);
+
+    const fn before(tried: Tried) -> Self {
+        Self { tried, sweep_after: Timestamp(i64::MIN), id: BlobId(0) }
+    }
+}
+
+impl From<&Candidate> for SweepCursor {
+    fn from(last: &Candidate) -> Self {
+        let tried = if last.sweep_failures > 0 { Tried::InVain } else { Tried::Never };
+        Self { sweep_after: last.sweep_after.unwrap_or_default(), id: last.id, ..Self::before(tried) }
+    }
+}
+
+/// The next doomed blobs whose grace is over at `now`: those that never failed first, each in the order in which they became
+/// due, so that objects which the store will not delete hold up no other.
+pub async fn due_for_sweep(
     source: &impl Source,
-    tried: Tried,
     now: Timestamp,
+    after: SweepCursor,
     limit: u64,
 ) -> Result<Vec<Candidate>> {
-    // Index: ix_blob_sweep, in its order.
+    let mut due = due_in_order(source, now, after, limit).await?;
+    let left = limit.saturating_sub(due.len() as u64);
+    if left > 0 && after.tried == Tried::Never {
+        due.extend(due_in_order(source, now, SweepCursor::before(Tried::InVain), left).await?);
+    }
+    Ok(due)
+}
+
+async fn due_in_order(
+    source: &impl Source,
+    now: Timestamp,
+    SweepCursor { tried, sweep_after, id }: SweepCursor,
+    limit: u64,
+) -> Result<Vec<Candidate>> {
+    // Index: ix_blob_sweep, one range of it per batch.
     let batch = format!(
         "SELECT * FROM blob WHERE state = 'doomed' AND (CASE WHEN sweep_failures > 0 THEN 1 ELSE 0 END) = {} \
-         AND sweep_after <= $1 ORDER BY sweep_after, id LIMIT $2",
+         AND sweep_after <= $1 AND (sweep_after, id) > ($2, $3) ORDER BY sweep_after, id LIMIT $4",
         tried as u8
     );
-    select(source, &batch, "sweep_after, id", [now.into(), rows(limit)]).await
+    let values = [now.into(), sweep_after.into(), id.into(), rows(limit)];
+    select(source, &batch, "sweep_after, id", values).await
 }
 
 /// Takes the grace from a batch of blobs that an administrator wanted gone at once. Whether there may be more.
@@ -158,7 +189,7 @@ pub async fn revive(tx: &WriteTx, ids: &[BlobId]) -> Result<Vec<BlobId>> {
 }
 
 /// The bytes are gone: the rows follow. Answers which were still there.
-pub async fn forget(tx: &WriteTx, gone: &[&Candidate]) -> Result<HashSet<BlobId>> {
+pub async fn forget(tx: &WriteTx, gone: &[Candidate]) -> Result<HashSet<BlobId>> {
     let ids: Vec<BlobId> = gone.iter().map(|blob| blob.id).collect();
     // Primary key.
     let sql = format!("DELETE FROM blob WHERE id = ANY($1) AND {STATE} = 'doomed' RETURNING id");
@@ -171,7 +202,7 @@ pub async fn forget(tx: &WriteTx, gone: &[&Candidate]) -> Result<HashSet<BlobId>
 }
 
 /// The store did not delete these: each waits longer than the last time, for ever.
-pub async fn sweep_failed(tx: &WriteTx, failed: &[&Candidate]) -> Result<()> {
+pub async fn sweep_failed(tx: &WriteTx, failed: &[Candidate]) -> Result<()> {
     let mut by_failures: BTreeMap<u32, Vec<BlobId>> = BTreeMap::new();
     for blob in failed {
         by_failures.entry(blob.sweep_failures.saturating_add(1)).or_default().push(blob.id);
@@ -199,6 +230,7 @@ struct Row {
     object_key: String,
     size_bytes: i64,
     last_used_at: Timestamp,
+    sweep_after: Option<Timestamp>,
     sweep_failures: i32,
     referenced: bool,
 }
@@ -212,7 +244,7 @@ async fn select(
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<Candidate>> {
     let sql = format!(
-        "SELECT id, object_key, size_bytes, last_used_at, sweep_failures, {} AS referenced \
+        "SELECT id, object_key, size_bytes, last_used_at, sweep_after, sweep_failures, {} AS referenced \
          FROM ({batch}) AS blob ORDER BY {order}",
         referenced()
     );
@@ -227,6 +259,7 @@ async fn select(
                 referenced: row.referenced,
                 sweep_failures: row.sweep_failures.unsigned_abs(),
                 last_used_at: row.last_used_at,
+                sweep_after: row.sweep_after,
             })
         })
         .collect()

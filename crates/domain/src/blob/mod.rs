@@ -15,7 +15,8 @@ mod verify;
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
 pub use self::collect::{
-    Candidate, Cursor, Doom, candidates, doom, due_for_sweep, forget, hurry, revive, sweep_failed,
+    Candidate, Cursor, Doom, SweepCursor, candidates, doom, due_for_sweep, forget, hurry, revive,
+    sweep_failed,
 };
 pub use self::commands::{
     Content, StoredContent, begin, complete, complete_content, shards, touch, touch_content,

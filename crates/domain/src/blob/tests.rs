@@ -177,27 +177,31 @@ backend_test!(what_the_store_refuses_goes_behind_the_rest_and_waits_longer_each_
     let (other, _) = upload(&test.db).await;
     test.advance(HOUR * 2);
     doom_unused(&test.db, BlobState::Live, &[stuck, other]).await;
-    assert_eq!(due_for_sweep(&test.db, test.db.now(), 9).await.unwrap(), [], "not before the grace is over");
+    assert_eq!(
+        due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap(),
+        [],
+        "not before the grace is over"
+    );
     test.advance(HOUR);
     let mut waits = Vec::new();
     for _ in 0..3 {
-        let due = due_for_sweep(&test.db, test.db.now(), 9).await.unwrap();
+        let due = due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap();
         let refused = due.iter().find(|blob| blob.id == stuck).unwrap();
         let tx = test.db.begin_write().await.unwrap();
-        sweep_failed(&tx, &[refused]).await.unwrap();
+        sweep_failed(&tx, std::slice::from_ref(refused)).await.unwrap();
         tx.commit().await.unwrap();
-        let due = due_for_sweep(&test.db, test.db.now(), 9).await.unwrap();
+        let due = due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap();
         assert_eq!(due.iter().map(|blob| blob.id).collect::<Vec<_>>(), [other]);
         let until = test.number(&format!("SELECT sweep_after FROM blob WHERE id = {stuck}")).await;
         waits.push(until - test.db.now().0);
         test.advance(Duration::from_micros(waits.last().unwrap().unsigned_abs()));
-        let due = due_for_sweep(&test.db, test.db.now(), 9).await.unwrap();
+        let due = due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap();
         assert_eq!(due.iter().map(|blob| blob.id).collect::<Vec<_>>(), [other, stuck]);
     }
     assert!(waits.is_sorted_by(|shorter, longer| shorter < longer), "{waits:?}");
-    let due = due_for_sweep(&test.db, test.db.now(), 9).await.unwrap();
+    let due = due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap();
     let tx = test.db.begin_write().await.unwrap();
-    assert_eq!(forget(&tx, &due.iter().collect::<Vec<_>>()).await.unwrap().len(), 2);
+    assert_eq!(forget(&tx, &due).await.unwrap().len(), 2);
     tx.commit().await.unwrap();
     assert_eq!(test.number("SELECT COUNT(*) FROM blob").await, 0);
 });
@@ -210,7 +214,7 @@ backend_test!(a_doomed_blob_that_is_referred_to_is_taken_back, |test| {
     doom_unused(&test.db, BlobState::Live, &[wanted, unwanted]).await;
     test.insert_file(1, "a", wanted.0).await;
     test.advance(HOUR);
-    let due = due_for_sweep(&test.db, test.db.now(), 9).await.unwrap();
+    let due = due_for_sweep(&test.db, test.db.now(), SweepCursor::START, 9).await.unwrap();
     assert_eq!(due.iter().map(|blob| blob.referenced).collect::<Vec<_>>(), [true, false]);
     let tx = test.db.begin_write().await.unwrap();
     assert_eq!(revive(&tx, &[wanted, unwanted]).await.unwrap(), [wanted]);

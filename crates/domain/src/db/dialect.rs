@@ -67,7 +67,7 @@ fn spread(sql: &str, values: &[Value]) -> (String, Vec<Value>) {
         let before = spread.len();
         match value {
             Some(Value::Array(_, items)) => {
-                spread.extend(items.iter().flat_map(|items| items.iter().cloned()))
+                spread.extend(items.iter().flat_map(|items| items.iter().cloned()));
             }
             Some(value) => spread.push(value.clone()),
             None => text.extend(["$", number]),
