@@ -72,7 +72,7 @@ fn sqlite_path(url: &str) -> Option<&str> {
 /// How `PRAGMA auto_vacuum` calls it.
 const INCREMENTAL: i64 = 2;
 /// In kibibytes, for each reader: a page of a long listing touches more than `SQLite`'s own two megabytes.
-const READER_CACHE: &str = "-8192";
+const READER_CACHE: &str = "-4096";
 /// A statement that takes longer is in the log, without its values.
 const SLOW: Duration = Duration::from_secs(1);
 const LOG_LEVEL: log::LevelFilter = log::LevelFilter::Trace;
