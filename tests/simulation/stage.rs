@@ -294,7 +294,7 @@ impl Stage {
         }
         if self.0.backend == Backend::Postgres {
             let in_transactions = || self.waiting().iter().filter(|found| found.gate == Gate::Commit).count();
-            until(async || database.idle_transactions().await <= in_transactions()).await;
+            until(async || database.open_transactions().await <= in_transactions()).await;
         }
     }
 

@@ -97,9 +97,12 @@ impl TestDatabase {
         self.connections("wait_event_type = 'Lock'").await
     }
 
-    /// How many connections are in a transaction that nobody goes on with.
-    pub(crate) async fn idle_transactions(&self) -> usize {
-        self.connections("state LIKE 'idle in transaction%'").await
+    /// How many connections are in a transaction and wait for no lock: also those whose client is gone, and whose last statement, which
+    /// may be a commit, the server has yet to end.
+    pub(crate) async fn open_transactions(&self) -> usize {
+        let others =
+            "state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock' AND pid <> pg_backend_pid()";
+        self.connections(&format!("(state LIKE 'idle in transaction%' OR {others})")).await
     }
 
     async fn connections(&self, which: &str) -> usize {
