@@ -34,6 +34,7 @@ const BEGIN: [(&str, &str); 2] =
 const TASK: &str = "query($id: ID!) { bulkTask(id: $id) { state matchedCount changedCount refusedCount } }";
 const DELETION: &str = "query($id: ID!) { deletion(id: $id) { state runCount fileCount fileBytes } }";
 const PURGE_NOW: &str = "mutation($i: PurgeNowInput!) { purgeNow(input: $i) { deletion { id } } }";
+const EXTEND: &str = "mutation($i: ExtendDeletionInput!) { extendDeletion(input: $i) { deletion { id } } }";
 const RECEIPT: &str = "query($id: ID!) { receipt(deletionId: $id) { issuedAt } }";
 
 /// What there is of a run beside what else belongs to it; that it changed comes last.
@@ -146,9 +147,9 @@ impl Trial {
         let before = self.server.database_bytes().await?;
 
         let (deletion, place) = (begun["deletion"]["id"].clone(), self.place("purge, killed"));
-        let started = Instant::now();
-        self.server.ask(PURGE_NOW, json!({"i": {"id": deletion}})).await?;
-        report.put(place, CALL, self.column, [started.elapsed().as_secs_f64() * 1000.0]);
+        let later = json!({"i": {"id": deletion, "purgeAfter": "2100-01-01T00:00:00Z"}});
+        self.time(EXTEND, later, self.place("more time"), report).await?;
+        self.time(PURGE_NOW, json!({"i": {"id": deletion}}), place, report).await?;
         let all = i64::try_from(self.size)?;
         self.until_done(report, place, async |server, database| {
             let done = number(database, "COUNT(*) FROM run WHERE lifecycle = 'purged'").await?;
@@ -189,6 +190,20 @@ impl Trial {
         Ok(())
     }
 
+    /// Asks once, and says how long the answer took.
+    async fn time(
+        &self,
+        call: &str,
+        input: Value,
+        place: Place,
+        report: &mut Report,
+    ) -> anyhow::Result<Value> {
+        let started = Instant::now();
+        let answer = self.server.ask(call, input).await?;
+        report.put(place, CALL, self.column, [started.elapsed().as_secs_f64() * 1000.0]);
+        Ok(answer)
+    }
+
     /// Asks for a change of all runs that are in the way, and kills the process until it is done.
     async fn change(
         &mut self,
@@ -200,9 +215,7 @@ impl Trial {
         let call = format!("mutation($i: {input}!) {{ {mutation}(input: $i) {{ {fields} }} }}");
         let runs =
             json!({"entityName": "admin", "projectName": PROJECT, "filters": copies::filter(UNWANTED)});
-        let started = Instant::now();
-        let mut begun = self.server.ask(&call, json!({"i": {"runs": runs}})).await?[mutation].take();
-        report.put(place, CALL, self.column, [started.elapsed().as_secs_f64() * 1000.0]);
+        let mut begun = self.time(&call, json!({"i": {"runs": runs}}), place, report).await?[mutation].take();
         let id = begun["task"]["id"].take();
         self.until_done(report, place, async |server, _| {
             let answer = server.ask(TASK, json!({"id": id})).await?;
