@@ -26,6 +26,7 @@ mod m20261130_000017_artifact_trash;
 mod m20261130_000018_retention;
 mod m20261130_000019_sweep_order;
 mod m20261130_000020_bulk_items;
+mod m20261130_000021_extended;
 mod table;
 
 /// Runs the migrations in order.
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000018_retention::Migration),
             Box::new(m20261130_000019_sweep_order::Migration),
             Box::new(m20261130_000020_bulk_items::Migration),
+            Box::new(m20261130_000021_extended::Migration),
         ]
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{ARCHIVE, Client, HISTORY, TRASH, TestApp, TestRun, backend_test, text};
 
 const TASK: &str = "task { id state matchedCount changedCount refusedCount refused { name reason } }";
-const MOST_AT_ONCE: i64 = 200;
+const MOST_AT_ONCE: i64 = 400;
 
 fn moving(filters: &Value, from: &str, to: &str) -> Value {
     json!({"filters": filters.to_string(), "sourceEntityName": "ada", "sourceProjectName": from,
@@ -151,7 +151,7 @@ async fn many_runs(app: &TestApp, project: &str, count: i64) {
 backend_test!(many_runs_move_batch_by_batch, |app| {
     let count = 2 * MOST_AT_ONCE + 50;
     many_runs(app, "from", count).await;
-    for n in [3, 300] {
+    for n in [3, MOST_AT_ONCE + 100] {
         app.ada.run("to", &format!("r{n}")).await;
     }
     let began =

@@ -8,7 +8,7 @@ use crate::support::{ARCHIVE, Client, TRASH, TestApp, TestRun, backend_test, die
 
 const TASK: &str = "task { id state matchedCount changedCount refusedCount refused { name reason } }";
 const RECORD: &str = "deletion { id state runCount fileCount fileBytes purgeAfter }";
-const AT_ONCE: usize = 200;
+const AT_ONCE: usize = 400;
 const DAY: Duration = Duration::from_hours(24);
 
 async fn runs(app: &TestApp, names: &[&str]) -> Vec<TestRun> {
@@ -140,7 +140,7 @@ backend_test!(a_change_to_many_waits_goes_on_and_ends_when_told_to, |app| {
     let deleted = async || app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'deleted'").await;
     assert_eq!(told("pauseBulkTask").await, "PAUSED");
     app.run_jobs().await;
-    assert_eq!(deleted().await, 200);
+    assert_eq!(usize::try_from(deleted().await).unwrap(), AT_ONCE);
     app.wait(TRASH).await;
     let record = deletion(&app.ada, &done["deletion"]["id"], "state").await;
     assert_eq!(
@@ -161,7 +161,7 @@ backend_test!(a_change_to_many_waits_goes_on_and_ends_when_told_to, |app| {
     );
     assert_eq!(items.await["items"]["edges"].as_array().unwrap().len(), AT_ONCE + 10);
     let record = deletion(&app.ada, &done["deletion"]["id"], "state runCount").await;
-    assert_eq!(record, json!({"state": "PURGED", "runCount": 200}));
+    assert_eq!(record, json!({"state": "PURGED", "runCount": AT_ONCE}));
 });
 
 backend_test!(what_is_deleted_late_can_be_restored_as_long, |app| {
@@ -238,7 +238,8 @@ backend_test!(what_comes_into_a_deletion_that_is_purged_at_once_goes_at_once_too
     let input = json!({"id": done["deletion"]["id"]});
     root.mutate("purgeNow", input, "deletion { purgeAfter state }").await;
     app.run_jobs().await;
-    assert_eq!(app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await, 200);
+    let purged = app.number("SELECT COUNT(*) FROM run WHERE lifecycle = 'purged'").await;
+    assert_eq!(usize::try_from(purged).unwrap(), AT_ONCE);
     app.ada.mutate("resumeBulkTask", task, "task { state }").await;
     app.run_jobs().await;
     let record = deletion(&app.ada, &done["deletion"]["id"], "state runCount purgeAfter").await;
@@ -256,6 +257,24 @@ backend_test!(what_is_purged_at_once_gets_no_more_time_whatever_the_clocks_say, 
     app.execute("UPDATE deletion SET purge_after = purge_after + 2000000").await;
     let later = json!({"id": id, "purgeAfter": "2026-02-01T00:00:00Z"});
     assert_eq!(app.ada.refused("extendDeletion", later).await.code, "DEADLINE_PASSED");
+});
+
+backend_test!(who_got_more_time_has_it_before_a_worker_comes, |app| {
+    let [first, second] = &runs(app, &["a", "b"]).await[..] else { panic!("two") };
+    let done = change(&app.ada, "deleteRuns", ids(&[first, second])).await;
+    let id = done["deletion"]["id"].clone();
+    let until = json!({"id": id, "purgeAfter": "2026-01-20T00:00:00Z"});
+    app.ada.mutate("extendDeletion", until, "deletion { purgeAfter }").await;
+    app.advance(TRASH);
+    first.change("restoreRun").await;
+    app.run_jobs().await;
+    let late = "SELECT COUNT(*) FROM run WHERE lifecycle = 'deleted' AND purge_after <> (SELECT purge_after FROM deletion)";
+    assert_eq!(app.number(late).await, 0);
+    app.advance(TRASH * 2);
+    assert_eq!(second.change_refused("restoreRun").await.code, "DEADLINE_PASSED");
+    app.run_jobs().await;
+    assert_eq!(deletion(&app.ada, &id, "state").await["state"], "PURGED");
+    assert_eq!(first.show("lifecycle").await["lifecycle"], "LIVE");
 });
 
 backend_test!(the_deadline_of_a_project_is_moved_too, |app| {

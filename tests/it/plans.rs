@@ -335,6 +335,7 @@ backend_test!(what_has_just_come_into_a_state_is_found_by_its_keys, connections 
         let id = &deleted["deletion"]["id"];
         let later = json!({"id": id, "purgeAfter": "2026-02-01T00:00:00Z"});
         app.ada.mutate("extendDeletion", later, "deletion { state }").await;
+        app.run_jobs().await;
         root.mutate("purgeNow", json!({"id": id}), "deletion { state }").await;
         app.run_jobs().await;
         app.wait(GC.interval).await;

@@ -9,7 +9,7 @@ use crate::support::{Socket, TestApp, backend_test, text};
 const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
 const PROGRESS: &str = "subscription($id: ID!) { bulkTaskProgress(id: $id) { state changedCount } }";
 const DELETION: &str = "subscription($id: ID!) { deletionProgress(id: $id) { state runCount } }";
-const MOST_AT_ONCE: usize = 200;
+const MOST_AT_ONCE: usize = 400;
 
 fn init(key: &str) -> Value {
     json!({"type": "connection_init", "payload": {"Authorization": format!("Bearer {key}")}})

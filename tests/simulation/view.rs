@@ -76,13 +76,17 @@ const ROWS: &[&str] = &[
      WHERE d.project_id = p.id AND d.kind = 'project' AND d.state = 'pending'), 0) AS x, 0 AS y, 0 AS z FROM project p",
     "SELECT 'run', id, lifecycle, CASE WHEN EXISTS (SELECT 1 FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
      WHERE i.subject_id = run.id AND i.kind = 'run' AND i.state = 'pending' AND d.urgent) THEN 'urgent' ELSE '' END, \
-     COALESCE(purge_after, 0), COALESCE(archived_until, 0), project_id FROM run",
+     COALESCE((SELECT MAX(d.extended_to) FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
+     WHERE i.subject_id = run.id AND i.kind = 'run' AND i.state = 'pending' AND d.extended_to > run.purge_after), \
+     purge_after, 0), COALESCE(archived_until, 0), project_id FROM run",
     "SELECT 'file', f.run_id, f.name, COALESCE(b.md5, ''), 0, 0, 0 FROM run_file f JOIN blob b ON b.id = f.blob_id",
     "SELECT 'lines', run_id, '', '', stream, line_count, 0 FROM history_stream",
     "SELECT 'version', v.id, v.state, CASE WHEN EXISTS (SELECT 1 FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
      WHERE i.subject_id = v.id AND i.kind = 'artifact' AND i.state = 'pending' AND d.urgent) THEN 'urgent' ELSE '' END, \
      COALESCE(v.expires_at, 0), c.project_id, \
-     COALESCE(v.purge_after, 0) FROM artifact v \
+     COALESCE((SELECT MAX(d.extended_to) FROM deletion_item i JOIN deletion d ON d.id = i.deletion_id \
+     WHERE i.subject_id = v.id AND i.kind = 'artifact' AND i.state = 'pending' AND d.extended_to > v.purge_after), \
+     v.purge_after, 0) FROM artifact v \
      JOIN artifact_collection c ON c.id = v.collection_id",
     "SELECT 'entry', artifact_id, path, digest, 0, 0, 0 FROM artifact_entry",
     "SELECT 'place', m.artifact_id, c.kind, '', c.id, c.project_id, 0 FROM artifact_membership m \

@@ -158,6 +158,7 @@ async fn purge(db: &Db, deletion_id: &str, stop: &CancellationToken) -> Result<(
     while !stop.is_cancelled() {
         match deletion::purge_step(db, deletion_id).await? {
             Purge::Underway => refuse_while_paused(db).await?,
+            Purge::Behind => deletion::catch_up(db, deletion_id).await?,
             Purge::Complete => {
                 tracing::info!(deletion.id = deletion_id, "purged");
                 return Ok(());

@@ -93,8 +93,12 @@ fn is_in_trash(version: &Artifact) -> bool {
     version.state == ArtifactState::Deleted && version.purge_after.is_some()
 }
 
-/// Those of these versions that can be brought back still.
-pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec<ArtifactId>> {
+/// Those of these versions that can be brought back, as their deadline lies after this moment.
+pub(crate) async fn restorable(
+    tx: &WriteTx,
+    ids: Vec<ArtifactId>,
+    after: Timestamp,
+) -> Result<Vec<ArtifactId>> {
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(BATCH) {
         // Plan: the primary key.
@@ -103,7 +107,7 @@ pub(crate) async fn restorable(tx: &WriteTx, ids: Vec<ArtifactId>) -> Result<Vec
             .column(Column::Id)
             .filter(Column::Id.is_in(ids.iter().copied()))
             .filter(Expr::cust(dialect::unindexed!("artifact.state")).eq(ArtifactState::Deleted))
-            .filter(Column::PurgeAfter.gt(tx.now()))
+            .filter(Column::PurgeAfter.gt(after))
             .order_by_asc(Column::Id);
         found.extend(query.into_tuple::<ArtifactId>().all(tx.connection()).await?);
     }
@@ -129,7 +133,9 @@ pub(crate) async fn bring_back(tx: &WriteTx, caller: &Caller, id: ArtifactId) ->
     let found = Entity::find_by_id(id).lock_exclusive().one(tx.connection()).await?;
     let found = found.filter(is_in_trash).ok_or_else(|| Error::not_found("artifact", id.to_node_id()))?;
     let is_over = found.purge_after.is_some_and(|deadline| deadline <= tx.now());
-    if is_over || !deletion::hurried(tx, ItemKind::Artifact, vec![id.0]).await?.is_empty() {
+    if is_over && deletion::spared(tx, ItemKind::Artifact, vec![id.0]).await?.is_empty()
+        || !deletion::hurried(tx, ItemKind::Artifact, vec![id.0]).await?.is_empty()
+    {
         return Err(deletion::deadline_passed("artifact"));
     }
     let deleted_at = found.deleted_at.unwrap_or(tx.now());

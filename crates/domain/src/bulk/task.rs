@@ -83,7 +83,7 @@ impl BulkChange {
     fn batch(&self) -> u64 {
         match self {
             Self::DeleteHistory { .. } => 10,
-            _ => 200,
+            _ => 400,
         }
     }
 

@@ -1,16 +1,26 @@
 //! Deadlines that are moved. They are fixed when something is deleted, and only these verbs change them.
 
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Set};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Set,
+};
 
-use super::{Deletion, DeletionKind, DeletionState, records};
+use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge, records};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
-use crate::db::{Source as _, WriteTx, dialect};
+use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::deletion::{ActiveModel, Column, Entity};
+use crate::entity::deletion_item as item;
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
 use crate::job::{self, JobKind};
 use crate::project;
+
+/// Things per transaction.
+const BATCH: u64 = 500;
+/// A table, and its column that says what is in the trash.
+const RUNS: (&str, &str) = ("run", dialect::unindexed!("lifecycle"));
+const VERSIONS: (&str, &str) = ("artifact", dialect::unindexed!("state"));
 
 /// Gives what is in the trash by this deletion more time. `DEADLINE_INVALID` for a moment that is not later than the deadline.
 pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -> Result<Deletion> {
@@ -23,9 +33,71 @@ pub async fn extend(tx: &WriteTx, caller: &Caller, id: &str, until: Timestamp) -
     if until <= record.purge_after {
         return Err(Error::invalid("DEADLINE_INVALID", "purgeAfter", "must be later than the deadline is"));
     }
-    // What it is of first, then the deletion: in the order in which whoever restores or purges them holds both.
-    move_items(tx, id, until).await?;
-    set(tx, record, ActiveModel { purge_after: Set(until), ..ActiveModel::default() }).await
+    // Of a hundred thousand things one row is changed; each gets it by the job that would purge them.
+    let extended_to = Some(until).filter(|_| record.kind != DeletionKind::Project);
+    let moved =
+        ActiveModel { purge_after: Set(until), extended_to: Set(extended_to), ..ActiveModel::default() };
+    set(tx, record, moved).await
+}
+
+/// Gives what a deletion has in the trash the deadline that it was given, in batches.
+pub async fn catch_up(db: &Db, id: &str) -> Result<()> {
+    let record = Entity::find_by_id(id).one(db.connection()).await?;
+    let Some(until) = record.and_then(|record| record.extended_to) else { return Ok(()) };
+    for kind in [ItemKind::Run, ItemKind::Artifact] {
+        let mut after = 0;
+        while let Some(last) = move_some(db, id, until, (kind, after)).await? {
+            after = last;
+        }
+    }
+    let tx = db.begin_write().await?;
+    // Unless it was moved once more.
+    Entity::update_many()
+        .set(ActiveModel { extended_to: Set(None), ..ActiveModel::default() })
+        .filter(Column::Id.eq(id))
+        .filter(Column::ExtendedTo.eq(until))
+        .exec(tx.connection())
+        .await?;
+    tx.commit().await
+}
+
+/// Moves the deadlines of the next things of a kind, after this one. Answers the last of them.
+async fn move_some(
+    db: &Db,
+    id: &str,
+    until: Timestamp,
+    (kind, after): (ItemKind, i64),
+) -> Result<Option<i64>> {
+    let tx = db.begin_write().await?;
+    // Plan: ix_deletion_item_state, in its order.
+    let ids: Vec<i64> = item::Entity::find()
+        .select_only()
+        .column(item::Column::SubjectId)
+        .filter(item::Column::DeletionId.eq(id))
+        .filter(item::Column::State.eq(ItemState::Pending))
+        .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::SubjectId.gt(after))
+        .order_by_asc(item::Column::SubjectId)
+        .limit(BATCH)
+        .into_tuple()
+        .all(tx.connection())
+        .await?;
+    let Some(last) = ids.last().copied() else { return Ok(None) };
+    purge::lock(&tx, kind, &ids).await?;
+    let (table, state) = match kind {
+        ItemKind::Run => RUNS,
+        _ => VERSIONS,
+    };
+    // Plan: primary keys. Asked once more under the locks: some may be back, and in the trash by another deletion.
+    let sql = format!(
+        "UPDATE {table} SET purge_after = $1 WHERE id = ANY($2) AND {state} = 'deleted' AND purge_after < $1 \
+         AND EXISTS (SELECT 1 FROM deletion_item i WHERE i.deletion_id = $3 AND i.kind = '{table}' \
+         AND i.subject_id = {table}.id AND i.state = 'pending')"
+    );
+    let values = [until.into(), dialect::list(&ids), id.into()];
+    tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
+    tx.commit().await?;
+    Ok(Some(last))
 }
 
 /// Ends the time in which this deletion can be undone, for administrators; whatever deadline its things have themselves. Bytes that
@@ -38,7 +110,12 @@ pub async fn purge_now(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Deleti
         DeletionKind::Runs | DeletionKind::Artifacts => Target::Deletion(id),
     };
     hold::check(tx, target).await?;
-    let ended = ActiveModel { purge_after: Set(tx.now()), urgent: Set(true), ..ActiveModel::default() };
+    let ended = ActiveModel {
+        purge_after: Set(tx.now()),
+        urgent: Set(true),
+        extended_to: Set(None),
+        ..ActiveModel::default()
+    };
     set(tx, record, ended).await
 }
 
@@ -56,9 +133,7 @@ fn ended() -> Error {
 
 /// Gives everything that a deletion has in the trash this deadline.
 pub(super) async fn move_items(tx: &WriteTx, id: &str, to: Timestamp) -> Result<()> {
-    let runs = ("run", dialect::unindexed!("lifecycle"));
-    let versions = ("artifact", dialect::unindexed!("state"));
-    for (table, state) in [runs, versions] {
+    for (table, state) in [RUNS, VERSIONS] {
         // Plan: ix_deletion_item_state, then the primary key of the table.
         let sql = format!(
             "UPDATE {table} SET purge_after = $1 WHERE {state} = 'deleted' AND purge_after <> $1 AND id IN \

@@ -25,14 +25,14 @@ use crate::retention::Retention;
 
 pub(crate) use self::archive::archive_held;
 pub use self::archive::{ArchiveEnd, archive, delete_archived, unarchive};
-pub use self::deadline::{extend, purge_now};
+pub use self::deadline::{catch_up, extend, purge_now};
 pub use self::delete::delete;
 pub(crate) use self::delete::{check_many, delete_by_rule, delete_held, open};
 pub use self::plan::{DeletionPlan, Obstacle, PlannedLink, plan};
 pub use self::projects::{delete_project, restore_project};
 pub use self::purge::{Purge, purge, purge_step};
 pub use self::records::{DeletionQuery, count_items, find, list, list_items, only_run};
-pub(crate) use self::records::{get, hurried, settle};
+pub(crate) use self::records::{get, hurried, settle, spared};
 pub(crate) use self::restore::restore_held;
 pub use self::restore::{restore, restore_all};
 pub(crate) use self::versions::delete_versions_by_rule;

@@ -53,6 +53,8 @@ pub(super) const CHILDREN: &[(&str, &str)] = &[
 pub enum Purge {
     /// There is more to remove.
     Underway,
+    /// What it has in the trash has yet to get the deletion's deadline, by [`super::catch_up`]; nothing was changed.
+    Behind,
     /// Nothing is left but the tombstones, or what was purged is all there is for now. The bytes follow by collection.
     Complete,
     /// The deadline lies ahead; nothing was changed.
@@ -67,9 +69,10 @@ pub enum Purge {
 /// doing it once.
 pub async fn purge(db: &Db, deletion_id: &str) -> Result<Purge> {
     loop {
-        let progress = purge_step(db, deletion_id).await?;
-        if progress != Purge::Underway {
-            return Ok(progress);
+        match purge_step(db, deletion_id).await? {
+            Purge::Underway => {}
+            Purge::Behind => deadline::catch_up(db, deletion_id).await?,
+            progress => return Ok(progress),
         }
     }
 }
@@ -82,6 +85,7 @@ pub async fn purge_step(db: &Db, deletion_id: &str) -> Result<Purge> {
     match record.state {
         DeletionState::Restored | DeletionState::Void => return Ok(Purge::Withdrawn),
         DeletionState::Purged => return Ok(Purge::Complete),
+        DeletionState::Pending if record.extended_to.is_some() => return Ok(Purge::Behind),
         DeletionState::Pending => {}
     }
     let progress = match record.kind {
@@ -107,7 +111,11 @@ async fn purge_items(tx: &WriteTx, record: &Deletion) -> Result<Purge> {
         purge_runs(tx, &record.id, runs.into_iter().map(RunId).collect()).await?;
     }
     records::settle(tx, &record.id).await?;
+    // Held from here on. Who got more time while this was under way has it.
     let after = records::get(tx, &record.id).await?;
+    if after.extended_to.is_some() {
+        return Ok(Purge::Behind);
+    }
     Ok(if after.state == DeletionState::Pending { Purge::Underway } else { Purge::Complete })
 }
 
@@ -171,7 +179,7 @@ async fn take_due(tx: &WriteTx, record: &Deletion, kind: ItemKind) -> Result<Vec
 }
 
 /// In the order of their ids, as others do.
-async fn lock(tx: &WriteTx, kind: ItemKind, ids: &[i64]) -> Result<()> {
+pub(super) async fn lock(tx: &WriteTx, kind: ItemKind, ids: &[i64]) -> Result<()> {
     let table = if kind == ItemKind::Run { "run" } else { "artifact" };
     let mut rows = Query::select();
     rows.column("id").from(table).and_where(Expr::col("id").is_in(ids.iter().copied()));

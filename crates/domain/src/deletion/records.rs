@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, JoinType,
+    ActiveEnum as _, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, JoinType,
     PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Set,
 };
 
@@ -47,6 +47,7 @@ pub(super) async fn open(
         requested_at: Set(tx.now()),
         purge_after: Set(purge_after),
         urgent: Set(false),
+        extended_to: Set(None),
         ended_at: Set(None),
         run_count: Set(0),
         artifact_count: Set(0),
@@ -105,29 +106,34 @@ impl NewItem {
 
 /// Adds things to a deletion. What it has already stays as it is, unless that was kept or came back, and now goes.
 pub(super) async fn add_items(tx: &WriteTx, id: &str, items: Vec<NewItem>) -> Result<()> {
-    use item::Column as C;
-    let goes_now = Expr::cust("deletion_item.state IN ('kept', 'restored') AND excluded.state = 'pending'");
-    let mut rows = items.into_iter().map(|new| item::ActiveModel {
-        deletion_id: Set(id.to_owned()),
-        kind: Set(new.kind),
-        subject_id: Set(new.subject_id),
-        name: Set(new.name),
-        state: Set(new.state),
-        detail: Set(new.detail),
-        file_count: Set(new.file_count),
-        file_bytes: Set(new.file_bytes),
-    });
-    loop {
-        let some: Vec<_> = rows.by_ref().take(BATCH).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let there = OnConflict::columns([C::DeletionId, C::Kind, C::SubjectId])
-            .update_columns([C::Name, C::State, C::Detail, C::FileCount, C::FileBytes])
-            .action_and_where(goes_now.clone())
-            .to_owned();
-        item::Entity::insert_many(some).on_conflict(there).exec_without_returning(tx.connection()).await?;
+    // Plan: the primary key of deletion_item. `WHERE TRUE`, since `SQLite` else takes ON for that of a join.
+    let sql = format!(
+        "INSERT INTO deletion_item (deletion_id, kind, subject_id, name, state, detail, file_count, file_bytes) \
+         SELECT $1, v.value ->> 0, CAST(v.value ->> 1 AS BIGINT), v.value ->> 2, v.value ->> 3, v.value ->> 4, \
+         CAST(v.value ->> 5 AS BIGINT), CAST(v.value ->> 6 AS BIGINT) FROM {} AS v WHERE TRUE \
+         ON CONFLICT (deletion_id, kind, subject_id) DO UPDATE SET name = excluded.name, state = excluded.state, \
+         detail = excluded.detail, file_count = excluded.file_count, file_bytes = excluded.file_bytes \
+         WHERE deletion_item.state IN ('kept', 'restored') AND excluded.state = 'pending'",
+        dialect::rows(tx.connection(), 2)
+    );
+    for items in items.chunks(BATCH) {
+        let row = |item: &NewItem| {
+            let (kind, state) = (item.kind.to_value(), item.state.to_value());
+            (
+                kind,
+                item.subject_id,
+                item.name.clone(),
+                state,
+                item.detail.clone(),
+                item.file_count,
+                item.file_bytes,
+            )
+        };
+        let rows: Vec<_> = items.iter().map(row).collect();
+        let values = [id.into(), dialect::document(&rows)?];
+        tx.connection().execute_raw(dialect::statement(tx.connection(), sql.as_str(), values)).await?;
     }
+    Ok(())
 }
 
 /// How many of these things went with a deletion before, and came back.
@@ -256,7 +262,21 @@ pub(super) async fn pending_of(db: &impl Source, kind: ItemKind, subject: i64) -
 }
 
 /// Those of these things of a kind that are to go at once, whatever their own deadline is.
-pub(crate) async fn hurried(db: &impl Source, kind: ItemKind, subjects: Vec<i64>) -> Result<HashSet<i64>> {
+pub(crate) async fn hurried(tx: &WriteTx, kind: ItemKind, subjects: Vec<i64>) -> Result<HashSet<i64>> {
+    pending_where(tx, kind, subjects, Column::Urgent.eq(true)).await
+}
+
+/// Those of these things of a kind whose deletion has a later deadline, which they have yet to get.
+pub(crate) async fn spared(tx: &WriteTx, kind: ItemKind, subjects: Vec<i64>) -> Result<HashSet<i64>> {
+    pending_where(tx, kind, subjects, Column::ExtendedTo.gt(tx.now())).await
+}
+
+async fn pending_where(
+    tx: &WriteTx,
+    kind: ItemKind,
+    subjects: Vec<i64>,
+    deletion: Expr,
+) -> Result<HashSet<i64>> {
     if subjects.is_empty() {
         return Ok(HashSet::new());
     }
@@ -269,9 +289,9 @@ pub(crate) async fn hurried(db: &impl Source, kind: ItemKind, subjects: Vec<i64>
         .filter(item::Column::SubjectId.is_in(subjects))
         .filter(item::Column::Kind.eq(kind))
         .filter(item::Column::State.eq(ItemState::Pending))
-        .filter(Column::Urgent.eq(true))
+        .filter(deletion)
         .into_tuple()
-        .all(db.connection())
+        .all(tx.connection())
         .await?;
     Ok(found.into_iter().collect())
 }

@@ -45,8 +45,11 @@ async fn late(tx: &WriteTx, runs: &[Run]) -> Result<HashSet<RunId>> {
     let in_trash = || runs.iter().filter(|run| run.lifecycle == Lifecycle::Deleted);
     let hurried = records::hurried(tx, ItemKind::Run, in_trash().map(|run| run.id.0).collect()).await?;
     let is_over = |run: &&Run| run.purge_after.is_some_and(|deadline| deadline <= tx.now());
-    let overdue = in_trash().filter(is_over).map(|run| run.id);
-    Ok(overdue.chain(hurried.into_iter().map(RunId)).collect())
+    let mut late: HashSet<i64> = in_trash().filter(is_over).map(|run| run.id.0).collect();
+    for spared in records::spared(tx, ItemKind::Run, late.iter().copied().collect()).await? {
+        late.remove(&spared);
+    }
+    Ok(late.into_iter().chain(hurried).map(RunId).collect())
 }
 
 /// Makes held runs live. Answers those that were not before.

@@ -181,7 +181,11 @@ pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion
     let pending = records::pending(tx, &record.id, ItemKind::Artifact, None).await?;
     let is_over = pending.is_empty();
     let pending = if record.urgent { Vec::new() } else { pending };
-    let restorable = artifact::restorable(tx, pending.into_iter().map(ArtifactId).collect()).await?;
+    // All of them have the deadline of the deletion, where they have yet to get it.
+    let is_later = record.extended_to.is_some_and(|deadline| deadline > tx.now());
+    let after = if is_later { Timestamp::default() } else { tx.now() };
+    let pending = pending.into_iter().map(ArtifactId).collect();
+    let restorable = artifact::restorable(tx, pending, after).await?;
     if restorable.is_empty() && !is_over {
         return Err(deadline_passed("deletion"));
     }

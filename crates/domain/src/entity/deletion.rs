@@ -35,6 +35,8 @@ pub struct Model {
     pub purge_after: Timestamp,
     /// Whether its bytes go without waiting for the grace.
     pub urgent: bool,
+    /// A later deadline, which what it has in the trash has yet to get.
+    pub extended_to: Option<Timestamp>,
     /// When it was undone or completed.
     pub ended_at: Option<Timestamp>,
     /// Runs that were deleted.

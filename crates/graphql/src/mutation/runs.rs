@@ -273,7 +273,7 @@ impl RunsMutation {
     }
 
     /// Deletes runs, all by one deletion. They can be restored until the deadline that the answer tells; then their bytes go.
-    /// Up to 200 are deleted at once, more batch by batch, in the background: follow `task`. A run that something keeps is
+    /// Up to 400 are deleted at once, more batch by batch, in the background: follow `task`. A run that something keeps is
     /// refused and named there, and the others go; with `ABORT`, nothing happens to any.
     async fn delete_runs(
         &self,
