@@ -129,6 +129,9 @@ pub(super) async fn put_away(
         return Ok(());
     }
     let ids = artifact::hold_to_put_away(tx, ids).await?;
+    if ids.is_empty() {
+        return Ok(());
+    }
     receipt::items(tx, deletion_id, HoldKind::Artifact, &ids).await?;
     let gone = artifact::put_away(tx, act, &ids, purge_after).await?;
     let homes: HashMap<ArtifactId, &NamedPlace> =
