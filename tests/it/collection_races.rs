@@ -29,6 +29,8 @@ enum Pause {
     Extending,
     /// Somebody is about to delete a version.
     Deleting,
+    /// A run is in the trash.
+    Trashing,
 }
 
 impl Pause {
@@ -41,6 +43,7 @@ impl Pause {
                 "AFTER UPDATE ON deletion FOR EACH ROW WHEN (NEW.purge_after > OLD.purge_after)"
             }
             Self::Deleting => "BEFORE INSERT ON receipt_item FOR EACH ROW",
+            Self::Trashing => "AFTER UPDATE ON run FOR EACH ROW WHEN (NEW.lifecycle = 'deleted')",
             Self::Restoring => "BEFORE INSERT ON audit_entry FOR EACH ROW WHEN (NEW.action = 'restore')",
         }
     }
@@ -192,6 +195,18 @@ postgres_test!(a_version_that_two_delete_at_once_goes_by_one_of_their_deletions,
     assert_eq!(app.texts(open).await, [""; 0], "a receipt waits for what goes by the other deletion");
     let told = "SELECT COUNT(*) FROM audit_entry WHERE kind = 'artifact' AND action = 'delete'";
     assert_eq!(app.number(told).await, 1);
+});
+
+postgres_test!(a_file_is_not_deleted_of_a_run_that_somebody_deletes_at_once, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.upload("a.txt", "one").await;
+    let file = run.file("a.txt", "id").await;
+    let run_deleted = app.ada.mutate("deleteRun", json!({"id": run.id}), "deletion { id }");
+    let file_deleted = app.ada.refused("deleteFiles", json!({"files": [file["id"]]}));
+    let (_, refusal) = Box::pin(race(app, Pause::Trashing, run_deleted, file_deleted)).await;
+    assert_eq!(refusal.code, "NOT_FOUND");
+    app.ada.mutate("restoreRun", json!({"id": run.id}), "run { id }").await;
+    assert_eq!(run.download("a.txt").await.body, "one");
 });
 
 backend_test!(a_file_that_is_sent_during_the_sweep_has_bytes_of_its_own, |app| {

@@ -154,25 +154,37 @@ pub async fn delete(tx: &WriteTx, caller: &Caller, ids: &[FileId], project: Opti
     }
     let rows =
         run_file::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(tx.connection()).await?;
+    let missing = |id: &FileId| Error::not_found("file", id.to_node_id());
     let mut projects = BTreeSet::new();
     for id in ids {
-        let missing = || Error::not_found("file", id.to_node_id());
-        let row = rows.iter().find(|row| row.id == *id).ok_or_else(missing)?;
-        let owner = run::find_by_id(tx, caller, row.run_id).await?.ok_or_else(missing)?;
+        let row = rows.iter().find(|row| row.id == *id).ok_or_else(|| missing(id))?;
+        let owner = run::find_by_id(tx, caller, row.run_id).await?.ok_or_else(|| missing(id))?;
         if project.is_some_and(|project| project != owner.project_id) {
-            return Err(missing());
+            return Err(missing(id));
         }
         projects.insert(owner.project_id);
     }
-    for project in projects {
-        project::authorize(tx, caller, project, Role::Member).await?;
+    for project in &projects {
+        project::authorize(tx, caller, *project, Role::Member).await?;
     }
     let owners: BTreeSet<RunId> = rows.iter().map(|row| row.run_id).collect();
-    hold::check(tx, Target::Runs(&Vec::from_iter(owners))).await?;
-    record(tx, caller, rows.iter().map(|row| row.run_id), None).await?;
-    run_file::Entity::delete_many()
+    let owners = Vec::from_iter(owners);
+    hold::check(tx, Target::Runs(&owners)).await?;
+    // Another call may have deleted or moved a run since it was looked up, or the file.
+    let held = run::load_for_update(tx, &owners).await?;
+    let is_there = |row: &run_file::Model| {
+        held.get(&row.run_id)
+            .is_some_and(|run| run.lifecycle.is_reachable() && projects.contains(&run.project_id))
+    };
+    if let Some(row) = rows.iter().find(|row| !is_there(row)) {
+        return Err(missing(&row.id));
+    }
+    let gone = run_file::Entity::delete_many()
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .exec(tx.connection())
+        .exec_with_returning(tx.connection())
         .await?;
-    Ok(())
+    if let Some(row) = rows.iter().find(|row| gone.iter().all(|gone| gone.id != row.id)) {
+        return Err(missing(&row.id));
+    }
+    record(tx, caller, gone.iter().map(|row| row.run_id), None).await
 }
