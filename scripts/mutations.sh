@@ -53,7 +53,7 @@ for name in "${names[@]}"; do
   ! grep -q '^# postgres' "tests/mutations/$name.patch" || database=postgres
   log=$place/$name.log
   if (cd "$copy" && COUNTERWEIGHT_MUTATION=$name COUNTERWEIGHT_SIMULATION_SEEDS=$seeds \
-    COUNTERWEIGHT_SIMULATION_DATABASE=$database "${play[@]}" -- --exact what_must_always_hold_does >"$log" 2>&1); then
+    "${play[@]}" -- --exact "what_must_always_hold_does::$database" >"$log" 2>&1); then
     printf '| %-16s | %-8s | %6s | %s |\n' "$name" $database "> $seeds" nothing
     missed=1
     continue

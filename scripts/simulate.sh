@@ -8,10 +8,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COUNTERWEIGHT_SIMULATION_SEEDS=${1:?how many seeds}
-export COUNTERWEIGHT_SIMULATION_DATABASE=${2:-sqlite}
+database=${2:-sqlite}
 export COUNTERWEIGHT_SIMULATION_SEED=${3:-1}
 
-if [ "$COUNTERWEIGHT_SIMULATION_DATABASE" = postgres ] && [ -z "${COUNTERWEIGHT_TEST_POSTGRES_URL:-}" ]; then
+if [ "$database" = postgres ] && [ -z "${COUNTERWEIGHT_TEST_POSTGRES_URL:-}" ]; then
   place=$(mktemp -d)
   chmod 755 "$place"
   trap 'scripts/postgres.sh stop "$place/postgres" || true; rm -rf "$place"' EXIT
@@ -20,4 +20,4 @@ if [ "$COUNTERWEIGHT_SIMULATION_DATABASE" = postgres ] && [ -z "${COUNTERWEIGHT_
   export COUNTERWEIGHT_TEST_POSTGRES_URL
 fi
 # Optimized, since it takes several times as long without.
-cargo test --locked --release -p counterweight-tests --test simulation -- --exact what_must_always_hold_does
+cargo test --locked --release -p counterweight-tests --test simulation -- --exact "what_must_always_hold_does::$database"

@@ -52,6 +52,7 @@ mod runs;
 mod schema;
 mod segment_faults;
 mod segments;
+mod sessions;
 mod shared;
 mod signed_urls;
 mod slice;

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::dice::Dice;
 use super::promises::{Promises, Thing, Ticket};
-use super::stage::Stage;
+use super::stage::{SENDS_LINES, Stage};
 use super::view::{self, View};
 use super::{ARTIFACT_RETENTIONS, RETENTIONS, SKEW};
 use crate::support::{
@@ -128,7 +128,7 @@ impl World {
         let database = TestDatabase::create_fast(backend).await;
         let random = Arc::new(SeededRandom::new(seed));
         let env = Env::new(Arc::new(stage.clone()), random).with_turns(Arc::new(stage.clone()));
-        let db = database.open(16, env).await;
+        let db = database.open_patient(16, env).await;
         let blobs = BlobStore::open("memory://").unwrap();
         let store = blobs.watched(Arc::new(stage.clone()));
         let (history, ingest) = history::Writer::new(db.for_requests(), blobs.clone());
@@ -249,7 +249,7 @@ impl World {
 
     /// Sends to a run's stream.
     pub(super) async fn stream(&self, dice: &Dice, run: &TestRun, body: &Value) -> Option<Answer> {
-        self.stage.doing("stream");
+        self.stage.doing(SENDS_LINES);
         let (server, client) = self.client(dice, Who::Ada);
         let run = run.at(&client);
         let answer = self.stage.within(server, run.stream(body)).await;

@@ -137,6 +137,15 @@ impl TestDatabase {
         Db::connect(&self.url, connections, env).await.unwrap()
     }
 
+    /// The same, where a transaction waits for another for as long as that takes.
+    pub(crate) async fn open_patient(&self, connections: u32, env: Env) -> Db {
+        let patience = match self.backend {
+            Backend::Sqlite => "",
+            Backend::Postgres => "?options[lock_timeout]=0&options[idle_in_transaction_session_timeout]=0",
+        };
+        Db::connect(&format!("{}{patience}", self.url), connections, env).await.unwrap()
+    }
+
     /// The rows that `sql` selects.
     pub(crate) async fn select(&self, sql: &str) -> Vec<QueryResult> {
         let backend = match self.backend {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One stuck transaction neither holds up all others nor keeps its locks. And nothing is compiled: a statement with many
-/// conditions takes seconds to compile and milliseconds to run.
+/// conditions takes seconds to compile and milliseconds to run. What the `options` of a URL set is left as it is.
 const POSTGRES_SETTINGS: [(&str, &str); 3] =
     [("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "60s"), ("jit", "off")];
 
@@ -37,7 +37,10 @@ impl Db {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_timeout(ACQUIRE_TIMEOUT)
                 .set_application_name("counterweight")
-                .map_sqlx_postgres_opts(|options| options.options(POSTGRES_SETTINGS))
+                .map_sqlx_postgres_opts(|options| {
+                    let given = options.get_options().unwrap_or_default().to_owned();
+                    options.options(POSTGRES_SETTINGS.into_iter().filter(|(name, _)| !given.contains(name)))
+                })
                 .sqlx_logging(true)
                 .sqlx_logging_level(LOG_LEVEL)
                 .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, SLOW);
