@@ -2,10 +2,12 @@
 //! again by.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use counterweight_domain::blob::{self, Candidate, SweepCursor};
 use counterweight_domain::{Result, Timestamp};
 use counterweight_storage::ObjectKey;
+use futures_util::future::OptionFuture;
 use metrics::counter;
 
 use super::{BATCH, Pass};
@@ -22,28 +24,36 @@ impl Pass<'_> {
         if self.dry_run {
             return self.name_due().await;
         }
-        let (now, throttle) = (self.db.now(), self.settings.throttle);
-        let (mut place, mut answers) = (SweepCursor::START, Answers::default());
+        let (now, mut place) = (self.db.now(), SweepCursor::START);
+        // Nothing at first, while the first batch is read.
+        let (mut due, mut answers) = (Some(Vec::<Candidate>::new()), Answers::default());
         loop {
-            let due = self.next(now, &mut place).await?;
-            // The store removes a batch while the rows of the one before are written.
-            let remove = self.remove(due.as_deref().unwrap_or_default());
-            let (removed, written) = tokio::join!(remove, self.write_down(answers));
+            // Whoever stops the pass is asked about before each batch.
+            let batch = if self.goes_on().await? { due } else { None };
+            let due_now = batch.as_deref().unwrap_or_default();
+            let bytes = due_now.iter().map(|blob| blob.size_bytes).sum();
+            let pause = self.settings.throttle.pause(due_now.len() as u64, bytes);
+            // The store removes a batch while the rows of the one before are written and the one after is read.
+            let (removed, written, next) = tokio::join!(
+                self.remove(due_now),
+                self.write_down(answers),
+                OptionFuture::from(batch.is_some().then(|| self.next(now, &mut place, pause))),
+            );
             self.count(written?);
-            let Some(due) = due else { return Ok(()) };
-            answers = removed;
-            let pause = throttle.pause(due.len() as u64, due.iter().map(|blob| blob.size_bytes).sum());
-            if !pause.is_zero() {
-                // Whoever stops the pass is asked about by the next batch.
-                self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-            }
+            let Some(next) = next else { return Ok(()) };
+            (due, answers) = (next?, removed);
         }
     }
 
-    /// The next batch of what is due, less what is referred to after all; none where the pass comes to its end.
-    async fn next(&self, now: Timestamp, place: &mut SweepCursor) -> Result<Option<Vec<Candidate>>> {
-        if !self.goes_on().await? {
-            return Ok(None);
+    /// After a pause the next batch of what is due, less what is referred to after all; none where there is no more.
+    async fn next(
+        &self,
+        now: Timestamp,
+        place: &mut SweepCursor,
+        pause: Duration,
+    ) -> Result<Option<Vec<Candidate>>> {
+        if !pause.is_zero() {
+            self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         let batch = blob::due_for_sweep(self.db, now, *place, self.settings.throttle.batch(BATCH)).await?;
         let Some(last) = batch.last() else { return Ok(None) };
