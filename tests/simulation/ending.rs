@@ -7,6 +7,7 @@ use axum::http::Method;
 use counterweight_domain::audit;
 use counterweight_domain::job;
 use counterweight_domain::receipt;
+use counterweight_worker::gc;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
@@ -23,11 +24,14 @@ impl World {
         // The lease of who died; the deadlines; what was announced and never came; two passes with a grace between them.
         let spans = [Duration::from_mins(2), TRASH * 5, TRASH + day, GC.upload_window + GC.interval];
         let passes = [GC.interval, GC.grace, GC.interval, GC.grace + GC.interval, GC.interval];
-        for span in spans.into_iter().chain(passes) {
+        for span in spans {
             self.pass_time(span);
-            for worker in &self.workers {
-                worker.drain().await.map_err(|error| format!("rule 3: {error}"))?;
-            }
+            self.drain().await?;
+        }
+        for span in passes {
+            self.pass_time(span);
+            self.rule_4_a_pass_does_what_its_rehearsal_names().await?;
+            self.drain().await?;
         }
         self.rule_3_nothing_is_left_to_do().await?;
         let view = self.look().await;
@@ -37,6 +41,32 @@ impl World {
         consistency::check(&self.db, &self.database, &self.blobs).await;
         self.rule_7_all_can_be_read(dice, &view).await?;
         self.the_record_verifies().await
+    }
+
+    async fn drain(&self) -> Result<(), Broken> {
+        for worker in &self.workers {
+            worker.drain().await.map_err(|error| format!("rule 3: {error}"))?;
+        }
+        Ok(())
+    }
+
+    async fn rule_4_a_pass_does_what_its_rehearsal_names(&self) -> Result<(), Broken> {
+        let seen = async || {
+            let rows = self.database.texts("SELECT object_key || ' ' || state FROM blob").await;
+            BTreeSet::from_iter(rows)
+        };
+        let before = seen().await;
+        let [named, done] = [true, false].map(|is_dry| gc::pass(&self.db, &self.blobs, &GC, is_dry));
+        let named = named.await.map_err(|error| format!("rule 4: {error}"))?.objects;
+        done.await.map_err(|error| format!("rule 4: {error}"))?;
+        let named: BTreeSet<String> = named.iter().map(ToString::to_string).collect();
+        let after: BTreeSet<String> = seen().await;
+        let done: BTreeSet<String> =
+            before.difference(&after).filter_map(|row| Some(row.split_once(' ')?.0.to_owned())).collect();
+        if named == done {
+            return Ok(());
+        }
+        Err(format!("rule 4: a rehearsal names {named:?}, and the pass does {done:?}"))
     }
 
     async fn release_all(&self, dice: &Dice) {
