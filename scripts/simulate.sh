@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 
 export COUNTERWEIGHT_SIMULATION_SEEDS=${1:?how many seeds}
 database=${2:-sqlite}
+case $database in sqlite | postgres) ;; *) echo "simulate: $database is neither sqlite nor postgres" >&2 && exit 2 ;; esac
 export COUNTERWEIGHT_SIMULATION_SEED=${3:-1}
 
 if [ "$database" = postgres ] && [ -z "${COUNTERWEIGHT_TEST_POSTGRES_URL:-}" ]; then
