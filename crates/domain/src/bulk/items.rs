@@ -118,9 +118,9 @@ pub(super) async fn note(tx: &WriteTx, task_id: &str, ids: &[RunId], refused: &[
         by_reason.entry(reason).or_default().push(*run_id);
     }
     let changed = ids.iter().copied().filter(|id| refused.iter().all(|refused| refused.run_id != *id));
-    set(tx, task_id, changed.collect(), Outcome::Changed, None).await?;
+    set(tx, task_id, &changed.collect::<Vec<_>>(), Outcome::Changed, None).await?;
     for (reason, ids) in by_reason {
-        set(tx, task_id, ids, Outcome::Refused, Some(reason)).await?;
+        set(tx, task_id, &ids, Outcome::Refused, Some(reason)).await?;
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ pub(super) async fn note(tx: &WriteTx, task_id: &str, ids: &[RunId], refused: &[
 async fn set(
     tx: &WriteTx,
     task_id: &str,
-    ids: Vec<RunId>,
+    ids: &[RunId],
     outcome: Outcome,
     reason: Option<&str>,
 ) -> Result<()> {
@@ -140,7 +140,7 @@ async fn set(
         .col_expr(bulk_item::Column::Outcome, Expr::val(outcome.to_value()))
         .col_expr(bulk_item::Column::Reason, Expr::val(reason))
         .filter(bulk_item::Column::TaskId.eq(task_id))
-        .filter(bulk_item::Column::RunId.is_in(ids))
+        .filter(dialect::among(bulk_item::Column::RunId, ids))
         .exec(tx.connection())
         .await?;
     Ok(())

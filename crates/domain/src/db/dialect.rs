@@ -4,7 +4,7 @@ use sea_orm::sea_query::{
     Alias, ArrayType, Asterisk, BinOper, Expr, ExprTrait as _, Func, IntoIden, JoinType, Query,
     SelectStatement, ValueType,
 };
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, Statement, Value};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -127,6 +127,15 @@ macro_rules! unindexed {
     };
 }
 pub(crate) use unindexed;
+
+/// That a column is one of these ids, and so lies between the least and the greatest of them. Without the bounds `PostgreSQL` reads
+/// all rows that have the values of the columns before it in an index, and again for each batch: it takes them for few until its
+/// statistics are made anew.
+pub(crate) fn among<T: Copy + Ord + Into<Value>>(column: impl ColumnTrait, ids: &[T]) -> Condition {
+    let bounds = ids.iter().min().zip(ids.iter().max());
+    let bounds = bounds.map(|(least, greatest)| column.between(*least, *greatest));
+    Condition::all().add(column.is_in(ids.iter().copied())).add_option(bounds)
+}
 
 /// A string as it compares and sorts by its bytes, whatever the database's locale.
 pub(crate) fn bytewise(backend: DbBackend, text: Expr) -> Expr {

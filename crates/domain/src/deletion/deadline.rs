@@ -1,16 +1,12 @@
 //! Deadlines that are moved. They are fixed when something is deleted, and only these verbs change them.
 
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Set,
-};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
-use super::{Deletion, DeletionKind, DeletionState, ItemKind, ItemState, purge, records};
+use super::{Deletion, DeletionKind, DeletionState, ItemKind, purge, records};
 use crate::account::{Caller, Role};
 use crate::clock::Timestamp;
 use crate::db::{Db, Source as _, WriteTx, dialect};
 use crate::entity::deletion::{ActiveModel, Column, Entity};
-use crate::entity::deletion_item as item;
 use crate::error::{Error, Result};
 use crate::hold::{self, Target};
 use crate::job::{self, JobKind};
@@ -69,32 +65,21 @@ async fn move_some(
     (kind, after): (ItemKind, i64),
 ) -> Result<Option<i64>> {
     let tx = db.begin_write().await?;
-    // Plan: ix_deletion_item_state, in its order.
-    let ids: Vec<i64> = item::Entity::find()
-        .select_only()
-        .column(item::Column::SubjectId)
-        .filter(item::Column::DeletionId.eq(id))
-        .filter(item::Column::State.eq(ItemState::Pending))
-        .filter(item::Column::Kind.eq(kind))
-        .filter(item::Column::SubjectId.gt(after))
-        .order_by_asc(item::Column::SubjectId)
-        .limit(BATCH)
-        .into_tuple()
-        .all(tx.connection())
-        .await?;
+    let ids = records::pending(&tx, id, (kind, after), Some(BATCH)).await?;
     let Some(last) = ids.last().copied() else { return Ok(None) };
     purge::lock(&tx, kind, &ids).await?;
+    // Once more under their locks: some may be back, and in the trash by another deletion.
+    let mut still = records::pending(&tx, id, (kind, after), Some(BATCH)).await?;
+    still.retain(|id| ids.contains(id));
     let (table, state) = match kind {
         ItemKind::Run => RUNS,
         _ => VERSIONS,
     };
-    // Plan: primary keys. Asked once more under the locks: some may be back, and in the trash by another deletion.
+    // Plan: the primary key.
     let sql = format!(
-        "UPDATE {table} SET purge_after = $1 WHERE id = ANY($2) AND {state} = 'deleted' AND purge_after < $1 \
-         AND EXISTS (SELECT 1 FROM deletion_item i WHERE i.deletion_id = $3 AND i.kind = '{table}' \
-         AND i.subject_id = {table}.id AND i.state = 'pending')"
+        "UPDATE {table} SET purge_after = $1 WHERE id = ANY($2) AND {state} = 'deleted' AND purge_after < $1"
     );
-    let values = [until.into(), dialect::list(&ids), id.into()];
+    let values = [until.into(), dialect::list(&still)];
     tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     tx.commit().await?;
     Ok(Some(last))

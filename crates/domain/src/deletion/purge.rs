@@ -191,22 +191,22 @@ pub(super) async fn lock(tx: &WriteTx, kind: ItemKind, ids: &[i64]) -> Result<()
 /// The next things of a kind of a deletion whose deadline has passed, or that are tombstones with something left below them.
 async fn due(tx: &WriteTx, record: &Deletion, kind: ItemKind, held: Held) -> Result<Vec<i64>> {
     let (table, state, tombstone, free) = match kind {
-        ItemKind::Run => ("run", dialect::unindexed!("run.lifecycle"), "'purged'", hold::no_hold_on_run()),
+        ItemKind::Run => ("run", "run.lifecycle", "'purged'", hold::no_hold_on_run()),
         ItemKind::Artifact => (
             "artifact",
-            dialect::unindexed!("artifact.state"),
+            "artifact.state",
             "'deleted' AND artifact.purge_after IS NULL",
             hold::no_hold_on_version(),
         ),
         ItemKind::Link => return Ok(Vec::new()),
     };
     let which = if held == Held::Yes { format!("NOT {free}") } else { free };
-    // Plan: ix_deletion_item_state, in its order, then the primary key of the table.
+    // Plan: ix_deletion_item_state, in its order, and the primary key of the table for each. With a join PostgreSQL may begin with
+    // the table, and read and sort all of it for each batch.
     let sql = format!(
-        "SELECT {table}.id FROM deletion_item i JOIN {table} ON {table}.id = i.subject_id \
-         WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = $4 \
-         AND ({state} = {tombstone} OR ({state} = 'deleted' AND ($5 OR {table}.purge_after <= $2) AND {which})) \
-         ORDER BY i.subject_id LIMIT $3"
+        "SELECT i.subject_id FROM deletion_item i WHERE i.deletion_id = $1 AND i.state = 'pending' AND i.kind = $4 \
+         AND (SELECT {state} = {tombstone} OR ({state} = 'deleted' AND ($5 OR {table}.purge_after <= $2) AND {which}) \
+         FROM {table} WHERE {table}.id = i.subject_id) ORDER BY i.subject_id LIMIT $3"
     );
     let (id, urgent) = (record.id.as_str(), record.urgent);
     let values = [id.into(), tx.now().into(), AT_ONCE.into(), kind.to_value().into(), urgent.into()];

@@ -144,7 +144,7 @@ pub(super) async fn count_restored(tx: &WriteTx, id: &str, kind: ItemKind, subje
         let query = item::Entity::find()
             .filter(item::Column::DeletionId.eq(id))
             .filter(item::Column::Kind.eq(kind))
-            .filter(item::Column::SubjectId.is_in(subjects.iter().copied()))
+            .filter(dialect::among(item::Column::SubjectId, subjects))
             .filter(item::Column::State.eq(ItemState::Restored));
         found += query.count(tx.connection()).await?;
     }
@@ -167,7 +167,7 @@ pub(super) async fn note(
         .col_expr(item::Column::State, Expr::val(state))
         .filter(item::Column::DeletionId.eq(id))
         .filter(item::Column::Kind.eq(kind))
-        .filter(item::Column::SubjectId.is_in(subjects.iter().copied()))
+        .filter(dialect::among(item::Column::SubjectId, subjects))
         .filter(item::Column::State.eq(ItemState::Pending))
         .exec(tx.connection())
         .await?;
@@ -322,20 +322,21 @@ pub(super) async fn pending_by_deletion(
     Ok(found)
 }
 
-/// What of a kind a deletion has in the trash, in the order of the ids.
+/// What of a kind a deletion has in the trash, in the order of the ids, after this one.
 pub(super) async fn pending(
     db: &impl Source,
     id: &str,
-    kind: ItemKind,
+    (kind, after): (ItemKind, i64),
     limit: Option<u64>,
 ) -> Result<Vec<i64>> {
-    // Plan: ix_deletion_item_state.
+    // Plan: ix_deletion_item_state, in its order.
     Ok(item::Entity::find()
         .select_only()
         .column(item::Column::SubjectId)
         .filter(item::Column::DeletionId.eq(id))
         .filter(item::Column::State.eq(ItemState::Pending))
         .filter(item::Column::Kind.eq(kind))
+        .filter(item::Column::SubjectId.gt(after))
         .order_by_asc(item::Column::SubjectId)
         .limit(limit)
         .into_tuple()

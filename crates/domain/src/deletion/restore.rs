@@ -92,7 +92,7 @@ pub async fn restore_all(tx: &WriteTx, caller: &Caller, id: &str) -> Result<Dele
 
 async fn restore_runs(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Result<()> {
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
-    let ids = records::pending(tx, &record.id, ItemKind::Run, Some(MOST_AT_ONCE + 1)).await?;
+    let ids = records::pending(tx, &record.id, (ItemKind::Run, 0), Some(MOST_AT_ONCE + 1)).await?;
     if u64::try_from(ids.len()).map_err(Error::internal)? > MOST_AT_ONCE {
         let reason = format!("has more than {MOST_AT_ONCE} runs; restore them with restoreRuns");
         return Err(Error::invalid("TOO_MANY", "id", reason));

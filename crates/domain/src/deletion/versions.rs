@@ -181,7 +181,7 @@ fn numbers(places: &[crate::id::MembershipId]) -> Vec<i64> {
 /// Brings back all versions that a deletion has in the trash. `DEADLINE_PASSED` when nothing of it can come back any more.
 pub(super) async fn restore_all(tx: &WriteTx, caller: &Caller, record: &Deletion) -> Result<()> {
     project::authorize(tx, caller, record.project_id, Role::Member).await?;
-    let pending = records::pending(tx, &record.id, ItemKind::Artifact, None).await?;
+    let pending = records::pending(tx, &record.id, (ItemKind::Artifact, 0), None).await?;
     let is_over = pending.is_empty();
     let pending = if record.urgent { Vec::new() } else { pending };
     // All of them have the deadline of the deletion, where they have yet to get it.

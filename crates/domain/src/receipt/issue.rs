@@ -101,20 +101,19 @@ async fn keep_what_is_needed(db: &Db, deletion_id: &str) -> Result<()> {
     }
 }
 
+/// In the order of the ids.
 async fn keep(db: &Db, deletion_id: &str, needed: &[BlobId]) -> Result<()> {
-    if needed.is_empty() {
-        return Ok(());
-    }
+    let (Some(first), Some(last)) = (needed.first(), needed.last()) else { return Ok(()) };
     let tx = db.begin_write().await?;
-    // Plan: the primary key, then that of blob, and one index probe per reference.
+    // Plan: the primary key, with bounds as of `dialect::among`; then that of blob, and one index probe per reference.
     let sql = format!(
         "UPDATE receipt_object SET answer = (SELECT {} FROM blob WHERE blob.id = receipt_object.blob_id) \
-         WHERE deletion_id = $1 AND blob_id = ANY($2) AND answer IS NULL AND EXISTS \
+         WHERE deletion_id = $1 AND blob_id = ANY($2) AND blob_id BETWEEN $3 AND $4 AND answer IS NULL AND EXISTS \
          (SELECT 1 FROM blob WHERE blob.id = receipt_object.blob_id AND {})",
         blob::who_refers(),
         blob::referenced()
     );
-    let values = [deletion_id.into(), dialect::list(needed)];
+    let values = [deletion_id.into(), dialect::list(needed), (*first).into(), (*last).into()];
     tx.connection().execute_raw(dialect::statement(tx.connection(), sql, values)).await?;
     tx.commit().await
 }

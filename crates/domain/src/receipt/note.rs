@@ -134,7 +134,7 @@ pub(crate) async fn purged(tx: &WriteTx, deletion_id: &str, kind: SubjectKind, i
         .col_expr(item::Column::PurgedAt, Expr::value(tx.now()))
         .filter(item::Column::DeletionId.eq(deletion_id))
         .filter(item::Column::Kind.eq(kind))
-        .filter(item::Column::SubjectId.is_in(ids.iter().copied()))
+        .filter(dialect::among(item::Column::SubjectId, ids))
         .exec(tx.connection())
         .await?;
     Ok(())
