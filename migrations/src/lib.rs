@@ -27,6 +27,7 @@ mod m20261130_000018_retention;
 mod m20261130_000019_sweep_order;
 mod m20261130_000020_bulk_items;
 mod m20261130_000021_extended;
+mod m20261130_000022_sealed;
 mod table;
 
 /// Runs the migrations in order.
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000019_sweep_order::Migration),
             Box::new(m20261130_000020_bulk_items::Migration),
             Box::new(m20261130_000021_extended::Migration),
+            Box::new(m20261130_000022_sealed::Migration),
         ]
     }
 }

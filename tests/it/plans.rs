@@ -324,6 +324,7 @@ const CHANGES: &[&str] = &[
     "UPDATE \"deletion_item\"",
     "UPDATE \"receipt_item\"",
     "FROM deletion_item i WHERE",
+    "\"position\" IS NULL",
     "SET sweep_after",
 ];
 
