@@ -163,6 +163,21 @@ postgres_test!(a_version_that_is_restored_while_its_time_ends_keeps_its_files, |
     check(app, &version).await;
 });
 
+postgres_test!(a_run_that_is_restored_while_its_time_ends_keeps_its_files, |app| {
+    let run = app.ada.run("demo", "r").await;
+    run.upload("a.txt", "one").await;
+    run.change("deleteRun").await;
+    let restored = app.ada.mutate("restoreRun", json!({"id": run.id}), "run { name }");
+    let purged = async {
+        app.advance(TRASH);
+        app.run_jobs().await;
+    };
+    let (restored, ()) = Box::pin(race(app, Pause::Restoring, restored, purged)).await;
+    assert_eq!(restored["run"]["name"], "r");
+    app.collect().await;
+    assert_eq!(run.download("a.txt").await.body, "one");
+});
+
 postgres_test!(a_project_that_gets_more_time_while_its_time_ends_stays, |app| {
     app.ada.run("demo", "r").await;
     let found = app.ada.graphql("{ project(name: \"demo\") { id } }", ()).await;
